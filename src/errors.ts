@@ -1,0 +1,98 @@
+/** Marks our errors across two copies of the package in one process, where `instanceof` fails. */
+const brand = Symbol.for('ackgate.error');
+
+/**
+ * Every error that Ackgate throws on purpose.
+ *
+ * `code` is the contract (`ERR_ACKGATE_…`, tabled in docs/ERRORS.md); the message is for people, names the
+ * argument at fault and may change between versions.
+ */
+export class AckgateError extends Error {
+  override readonly name = 'AckgateError';
+  readonly code: AckgateErrorCode;
+
+  constructor(code: AckgateErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    Object.defineProperty(this, brand, { value: true });
+  }
+
+  static is(value: unknown): value is AckgateError {
+    return typeof value === 'object' && value !== null && brand in value;
+  }
+}
+
+/**
+ * The same, for a number out of its range: also a `RangeError`, so that `instanceof RangeError` holds for
+ * sequences and sizes as it does for Node's own checks.
+ */
+export class AckgateRangeError extends RangeError {
+  override readonly name = 'AckgateError';
+  readonly code: AckgateErrorCode;
+
+  constructor(code: AckgateErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    Object.defineProperty(this, brand, { value: true });
+  }
+}
+
+/** All codes, in the order of docs/ERRORS.md. A test compares the two. */
+export const ackgateErrorCodes = [
+  // arguments
+  'ERR_ACKGATE_INVALID_ARGUMENT',
+  'ERR_ACKGATE_OUT_OF_RANGE',
+  'ERR_ACKGATE_UNKNOWN_OPTION',
+  'ERR_ACKGATE_SEQUENCE',
+  'ERR_ACKGATE_NOT_POWER_OF_TWO',
+  // policy
+  'ERR_ACKGATE_POLICY_EMPTY',
+  'ERR_ACKGATE_POLICY_SYNTAX',
+  'ERR_ACKGATE_POLICY_UNKNOWN_LEVEL',
+  'ERR_ACKGATE_POLICY_UNKNOWN_SCOPE',
+  'ERR_ACKGATE_POLICY_ZERO_COUNT',
+  'ERR_ACKGATE_POLICY_COUNT_TOO_LARGE',
+  'ERR_ACKGATE_POLICY_BAD_COUNT',
+  // cursors
+  'ERR_ACKGATE_REPLICA_AHEAD',
+  'ERR_ACKGATE_CURSOR_REGRESSED',
+  'ERR_ACKGATE_CURSOR_NOT_CONNECTED',
+  'ERR_ACKGATE_CURSOR_CONTENDED',
+  'ERR_ACKGATE_CLUSTER_FULL',
+  // ring
+  'ERR_ACKGATE_RING_IN_USE',
+  'ERR_ACKGATE_RING_ORDER',
+  // connections
+  'ERR_ACKGATE_SOCKET_TLS',
+  'ERR_ACKGATE_SOCKET_DESTROYED',
+  'ERR_ACKGATE_SOCKET_ATTACHED',
+  'ERR_ACKGATE_SOCKET_UNSENT',
+  'ERR_ACKGATE_SOCKET_WRITE',
+  'ERR_ACKGATE_SOCKET_KIND',
+  'ERR_ACKGATE_BAD_FD',
+  'ERR_ACKGATE_CONNECTION_ID_IN_USE',
+  'ERR_ACKGATE_TOO_MANY_CONNECTIONS',
+  'ERR_ACKGATE_TOO_MANY_FDS',
+  'ERR_ACKGATE_CONTROL_FULL',
+  // stage
+  'ERR_ACKGATE_STAGE_CLOSED',
+  'ERR_ACKGATE_STAGE_FAILED',
+  'ERR_ACKGATE_HANDLE_VERSION',
+  'ERR_ACKGATE_WRONG_THREAD',
+  'ERR_ACKGATE_EPOCH_NOT_HIGHER',
+  'ERR_ACKGATE_ENCODER_MODULE',
+  'ERR_ACKGATE_SUBMIT_FAILED',
+  // native
+  'ERR_ACKGATE_ADDON_MISSING',
+  'ERR_ACKGATE_ADDON_LAYOUT',
+  'ERR_ACKGATE_URING_UNAVAILABLE',
+  'ERR_ACKGATE_SENDER',
+  // journal
+  'ERR_ACKGATE_JOURNAL_LOCKED',
+  'ERR_ACKGATE_JOURNAL_DAMAGED',
+  'ERR_ACKGATE_JOURNAL_FAILED',
+  'ERR_ACKGATE_JOURNAL_CLOSED',
+  'ERR_ACKGATE_JOURNAL_RECORD_TOO_LARGE',
+] as const;
+
+export type AckgateErrorCode = (typeof ackgateErrorCodes)[number];
