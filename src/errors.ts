@@ -17,7 +17,8 @@ export class AckgateError extends Error {
     Object.defineProperty(this, brand, { value: true });
   }
 
-  static is(value: unknown): value is AckgateError {
+  /** By brand, so that it also holds for `AckgateRangeError` and for errors of another copy of the package. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
     return typeof value === 'object' && value !== null && brand in value;
   }
 }
@@ -71,12 +72,14 @@ export const ackgateErrorCodes = [
   'ERR_ACKGATE_SOCKET_KIND',
   'ERR_ACKGATE_BAD_FD',
   'ERR_ACKGATE_CONNECTION_ID_IN_USE',
+  'ERR_ACKGATE_UNKNOWN_CONNECTION',
   'ERR_ACKGATE_TOO_MANY_CONNECTIONS',
   'ERR_ACKGATE_TOO_MANY_FDS',
   'ERR_ACKGATE_CONTROL_FULL',
   // stage
   'ERR_ACKGATE_STAGE_CLOSED',
   'ERR_ACKGATE_STAGE_FAILED',
+  'ERR_ACKGATE_STAGE_FENCED',
   'ERR_ACKGATE_HANDLE_VERSION',
   'ERR_ACKGATE_WRONG_THREAD',
   'ERR_ACKGATE_EPOCH_NOT_HIGHER',

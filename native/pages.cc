@@ -1,0 +1,30 @@
+#include "pages.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+namespace ackgate {
+
+size_t pageBytes() {
+  static const auto bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  return bytes;
+}
+
+// Both are advice: a kernel that refuses it costs memory, never correctness.
+
+void refuseHugePages(uint8_t* start, size_t bytes) {
+#ifdef MADV_NOHUGEPAGE
+  madvise(start, bytes, MADV_NOHUGEPAGE);
+#else
+  static_cast<void>(start);
+  static_cast<void>(bytes);
+#endif
+}
+
+void giveBackPages(uint8_t* start, size_t bytes) {
+  if (bytes > pageBytes()) {
+    madvise(start + pageBytes(), bytes - pageBytes(), MADV_DONTNEED);
+  }
+}
+
+}  // namespace ackgate

@@ -1,0 +1,37 @@
+import { checkErrorCodes, checkPinned, checkWords } from './own-checks.mjs';
+import { ensurePackages, missingPackages } from './packages.mjs';
+import { runNode } from './run.mjs';
+
+/** A check that is a program run by Node: ok when it ends with 0. */
+const program =
+  (script, ...args) =>
+  async () => {
+    const { code, text } = await runNode(script, args, { output: 'capture', timeoutMs: 240_000 });
+    return { ok: code === 0, log: text };
+  };
+
+async function checkNative() {
+  const reasons = [];
+  const missing = process.env.CI ? await ensurePackages('check', (line) => reasons.push(line)) : [];
+  if (missing.length > 0) return { ok: false, log: reasons.join('\n') };
+  const absent = missingPackages('check').map(([name]) => name);
+  if (absent.length > 0) return { skipped: `${absent.join(' and ')} not installed` };
+  return program('scripts/check-native.mjs')();
+}
+
+/** By the name that is printed. Each returns { ok, log } or { skipped }. */
+export const checks = {
+  'biome (format, lint)': program('node_modules/@biomejs/biome/bin/biome', 'ci', '.'),
+  'types of src': program('node_modules/typescript/bin/tsc', '-p', '.', '--noEmit'),
+  'types of test': program('node_modules/typescript/bin/tsc', '-p', 'test'),
+  'C++ (clang-format, clang-tidy)': checkNative,
+  'unused files, exports and dependencies (knip)': program('node_modules/knip/bin/knip.js'),
+  'package contents (publint)': program('node_modules/publint/src/cli.js', '--strict'),
+  'types as users see them (attw)': program(
+    'node_modules/@arethetypeswrong/cli/dist/index.js',
+    ...['--pack', '.', '--profile', 'esm-only', '--no-color', '--no-emoji'],
+  ),
+  'nothing of one machine, no registry': checkWords,
+  'docs/ERRORS.md lists the codes': checkErrorCodes,
+  'versions are exact': checkPinned,
+};

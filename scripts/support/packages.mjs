@@ -1,0 +1,149 @@
+import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { run } from './run.mjs';
+
+/** Whether a program of that name can be run. */
+export function onPath(name, path = process.env.PATH ?? '') {
+  return path.split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, name), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** Whether the compiler would find that header. */
+function hasHeader(name) {
+  const listed = [process.env.CPATH, process.env.CPLUS_INCLUDE_PATH].flatMap(
+    (list) => list?.split(delimiter) ?? [],
+  );
+  return ['/usr/include', '/usr/local/include', ...listed].some((folder) => existsSync(join(folder, name)));
+}
+
+const anyOf = (...names) => names.some((name) => onPath(name));
+// mkfs and losetup live in folders that are not on an ordinary user's path.
+const inSbin = (name) => onPath(name, `${process.env.PATH}:/usr/sbin:/sbin`);
+
+/** Debian packages by what needs them: how to see that one is there, and what it means when it isn't. */
+const catalogue = {
+  build: {
+    'g++': {
+      found: () => process.env.CXX !== undefined || anyOf('g++', 'c++'),
+      without: 'the addon cannot be built',
+    },
+    make: { found: () => anyOf('make'), without: 'the addon cannot be built' },
+    python3: { found: () => anyOf('python3', 'python'), without: 'the addon cannot be built' },
+    'liburing-dev': {
+      found: () => hasHeader('liburing.h'),
+      without: 'the addon is built without io_uring and sends with the posix sender',
+      linuxOnly: true,
+    },
+  },
+  test: {
+    'doctest-dev': { found: () => hasHeader('doctest/doctest.h'), without: 'the C++ tests cannot be built' },
+    strace: {
+      found: () => anyOf('strace'),
+      without: 'the fault injection tests cannot run',
+      linuxOnly: true,
+    },
+    e2fsprogs: {
+      found: () => inSbin('mkfs.ext4'),
+      without: 'the power cut test cannot run',
+      linuxOnly: true,
+    },
+  },
+  check: {
+    'clang-format': { found: () => anyOf('clang-format'), without: 'C++ formatting is not checked' },
+    'clang-tidy': { found: () => anyOf('clang-tidy'), without: 'C++ is not linted' },
+  },
+};
+
+/** The packages of a group ('build', 'test', 'check') that are not there, as [name, what it means] pairs. */
+export function missingPackages(group, platform = process.platform) {
+  return Object.entries(catalogue[group])
+    .filter(([, { found, linuxOnly }]) => (platform === 'linux' || !linuxOnly) && !found())
+    .map(([name, { without }]) => [name, without]);
+}
+
+/** How apt-get may be called here: the words to put before it, or null with the reason when it may not. */
+async function aptPrefix() {
+  if (process.platform !== 'linux' || !onPath('apt-get'))
+    return { prefix: null, reason: 'there is no apt-get here' };
+  if (process.getuid() === 0) return { prefix: [], reason: '' };
+  if (onPath('sudo')) {
+    const { code } = await run('sudo', ['-n', 'true'], { output: 'capture', timeoutMs: 10_000 });
+    if (code === 0) return { prefix: ['sudo', '-n'], reason: '' };
+  }
+  return { prefix: null, reason: 'apt-get needs root, or sudo without a password' };
+}
+
+const hasPackageLists = () => {
+  try {
+    return readdirSync('/var/lib/apt/lists').some((name) => name.includes('_Packages'));
+  } catch {
+    return false;
+  }
+};
+
+/** Installs by apt-get; returns the reason when that failed, null when it worked. Ends within ten minutes. */
+async function aptInstall(prefix, names) {
+  // `timeout` goes inside of sudo: a process of root's can't be stopped from out here.
+  const apt = (...args) => {
+    const words = [
+      ...prefix,
+      'timeout',
+      '-k',
+      '10',
+      '200',
+      'env',
+      'DEBIAN_FRONTEND=noninteractive',
+      'apt-get',
+      '-q',
+    ];
+    const limits = [
+      '-o',
+      'DPkg::Lock::Timeout=60',
+      '-o',
+      'Acquire::Retries=1',
+      '-o',
+      'Acquire::http::Timeout=20',
+    ];
+    const [command, ...rest] = [...words, ...limits, ...args];
+    return run(command, rest, { output: 'capture' });
+  };
+  const install = () => apt('install', '-y', '--no-install-recommends', ...names);
+
+  let result = hasPackageLists() ? await install() : null;
+  if (result?.code !== 0) {
+    // Its exit code says nothing: one repository out of many that can't be reached makes it fail.
+    await apt('update');
+    result = await install();
+  }
+  if (result.code === 0) return null;
+  if (result.code === 124) return 'apt-get took too long';
+  return (
+    result.text.split('\n').find((line) => line.startsWith('E: ')) ?? `apt-get ended with code ${result.code}`
+  );
+}
+
+/**
+ * Installs what is missing of a group where that is allowed, and says what is missing where it isn't or where it
+ * fails; never throws. Returns the names that are still missing.
+ */
+export async function ensurePackages(group, say) {
+  const missing = missingPackages(group);
+  if (missing.length === 0) return [];
+  const names = missing.map(([name]) => name);
+  const { prefix, reason } = await aptPrefix();
+  let failure = reason;
+  if (prefix !== null) {
+    say(`installing ${names.join(' ')} with apt-get`);
+    failure = await aptInstall(prefix, names);
+  }
+  const still = missingPackages(group);
+  for (const [name, without] of still)
+    say(`${name} is missing (${failure ?? 'apt-get did not bring it'}): ${without}`);
+  return still.map(([name]) => name);
+}

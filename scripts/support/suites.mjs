@@ -1,0 +1,41 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { lastCounts, runNode } from './run.mjs';
+
+const vitest = (args) => runNode('node_modules/vitest/vitest.mjs', ['run', ...args]);
+
+/** Runs vitest with a user's own arguments; returns its exit code. */
+export const runVitestWith = async (args) => (await vitest(args)).code;
+
+/**
+ * Counts of a vitest JSON report (null when there is none) and its exit code. A file that does not load, or an error
+ * outside of any test, fails the run without failing a test: that counts as one failure.
+ */
+export function vitestCounts(report, code) {
+  const passed = report?.numPassedTests ?? 0;
+  const failed = report?.numFailedTests ?? 0;
+  const skipped = (report?.numPendingTests ?? 0) + (report?.numTodoTests ?? 0);
+  const broken = code !== 0 || report === null || passed + failed === 0;
+  return { passed, failed: failed === 0 && broken ? 1 : failed, skipped };
+}
+
+/** Runs every TypeScript test. */
+export async function runVitest() {
+  const folder = mkdtempSync(join(tmpdir(), 'ackgate-test-'));
+  try {
+    const file = join(folder, 'vitest.json');
+    const { code } = await vitest(['--reporter=default', '--reporter=json', `--outputFile.json=${file}`]);
+    return vitestCounts(existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : null, code);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Runs every C++ test. */
+export async function runCppTests() {
+  const { code, text } = await runNode('scripts/native-tests.mjs', [], { output: 'tee' });
+  const counts = lastCounts(text) ?? { passed: 0, failed: 0 };
+  const broken = code !== 0 || counts.passed + counts.failed === 0;
+  return { passed: counts.passed, failed: counts.failed === 0 && broken ? 1 : counts.failed };
+}

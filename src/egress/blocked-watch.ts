@@ -1,0 +1,94 @@
+import { SlotState } from './connection-table.js';
+import { Drop } from './counters.js';
+import type { Egress } from './egress.js';
+
+export interface BlockedLimits {
+  /** Longest time without progress of the peer. */
+  blockedTimeoutNs: number;
+  /** Longest time blocked in total, 0: no limit. */
+  blockedTotalNs: number;
+}
+
+/** The stage's tick for what is not worth doing every round; heartbeats are precise to it. */
+export const dutyTickNs = 10e6;
+
+/** A tick that comes this much later than asked for says that we slept, not that the peers did. */
+const lateTicks = 10;
+
+/**
+ * Finds peers that take nothing, once per duty tick.
+ *
+ * A peer is blocked when a send or poll of it has been under way since before the last tick. The kernel reports a
+ * socket writable only after a third of its queue has drained, which takes a slow reader up to a minute: so before
+ * a peer is dropped the kernel is asked whether its queue has become shorter.
+ */
+export class BlockedWatch {
+  readonly #egress: Egress;
+  readonly #limits: BlockedLimits;
+  readonly #tickNs: number;
+  readonly #queued: Float64Array;
+  readonly #blockedNs: Float64Array;
+  readonly #blocked: Uint8Array;
+  #lastTickNs = 0;
+
+  /** Connections that were blocked at the last tick. */
+  blockedNow = 0;
+
+  constructor(egress: Egress, limits: BlockedLimits, tickNs = dutyTickNs) {
+    const { slots } = egress.table;
+    this.#egress = egress;
+    this.#limits = limits;
+    this.#tickNs = tickNs;
+    this.#queued = new Float64Array(slots);
+    this.#blockedNs = new Float64Array(slots);
+    this.#blocked = new Uint8Array(slots);
+  }
+
+  /** A new connection starts with a clean record. */
+  opened(slot: number): void {
+    this.#blocked[slot] = 0;
+    this.#blockedNs[slot] = 0;
+  }
+
+  isBlocked(slot: number): boolean {
+    return this.#egress.waiting.has(slot) && this.#blocked[slot] !== 0;
+  }
+
+  tick(nowNs: number): void {
+    const { waiting, table, lastProgressNs } = this.#egress;
+    const elapsedNs = this.#lastTickNs === 0 ? 0 : nowNs - this.#lastTickNs;
+    const overslept = elapsedNs > lateTicks * this.#tickNs ? elapsedNs - this.#tickNs : 0;
+    this.blockedNow = 0;
+    // Backwards: a drop takes the slot out of the set and moves the last one into its place.
+    for (let i = waiting.size - 1; i >= 0; i--) {
+      const slot = waiting.items[i];
+      if (table.state[slot] !== SlotState.open) continue;
+      lastProgressNs[slot] += overslept;
+      if (lastProgressNs[slot] > this.#lastTickNs) {
+        this.#blocked[slot] = 0;
+        continue;
+      }
+      this.blockedNow++;
+      if (this.#blocked[slot] === 0) {
+        this.#blocked[slot] = 1;
+        this.#queued[slot] = this.#egress.queuedBytes(slot);
+      } else {
+        this.#blockedNs[slot] += elapsedNs - overslept;
+      }
+      this.#judge(slot, nowNs);
+    }
+    this.#lastTickNs = nowNs;
+  }
+
+  #judge(slot: number, nowNs: number): void {
+    const { lastProgressNs } = this.#egress;
+    if (this.#limits.blockedTotalNs > 0 && this.#blockedNs[slot] >= this.#limits.blockedTotalNs) {
+      this.#egress.drop(slot, Drop.blocked, 0);
+    } else if (nowNs - lastProgressNs[slot] >= this.#limits.blockedTimeoutNs) {
+      const queued = this.#egress.queuedBytes(slot);
+      if (queued >= 0 && queued < this.#queued[slot]) lastProgressNs[slot] = nowNs;
+      else this.#egress.drop(slot, Drop.blocked, 0);
+      this.#queued[slot] = queued;
+    }
+  }
+}

@@ -1,0 +1,44 @@
+/** Order of the reasons where they are numbers: in shared memory and in the counters. Only ever appended to. */
+export const dropReasons = [
+  'overflow',
+  'blocked',
+  'reset',
+  'send-error',
+  'fenced',
+  'drain-timeout',
+  'disconnected',
+  'stage-failed',
+] as const;
+
+/** Why a connection was dropped by the stage. */
+export type DropReason = (typeof dropReasons)[number];
+
+export const Drop = {
+  overflow: 0,
+  blocked: 1,
+  reset: 2,
+  sendError: 3,
+  fenced: 4,
+  drainTimeout: 5,
+  disconnected: 6,
+  stageFailed: 7,
+} as const;
+
+/** What egress has done since the start. Plain fields: counting must cost nothing. */
+export class EgressCounters {
+  recordsReleased = 0;
+  /** Records for connections that are gone, or that a fence or shutdown left unsent. */
+  recordsDiscarded = 0;
+  bytesAppended = 0;
+  bytesSent = 0;
+  /** Bytes that drops left in the stage's buffers. */
+  bytesUnsent = 0;
+  flushes = 0;
+  sends = 0;
+  shortSends = 0;
+  blockedSends = 0;
+  staleResults = 0;
+  heartbeats = 0;
+  encoderErrors = 0;
+  readonly drops = new Float64Array(dropReasons.length);
+}

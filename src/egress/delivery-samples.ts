@@ -1,0 +1,79 @@
+import type { Clock } from '../shared/clock.js';
+import type { DeliveryObserver } from './egress.js';
+
+const none = -1;
+
+/**
+ * End-to-end samples that wait for the flush which ships their bytes: a list per connection, in stream order, in a
+ * pool of fixed size. A sample is closed once the kernel has the last byte of its answer, and discarded with a
+ * connection that is dropped first.
+ */
+export class DeliverySamples implements DeliveryObserver {
+  /** Samples not taken because the pool was empty. */
+  dropped = 0;
+  readonly #sentTotal: () => Float64Array;
+  readonly #record: (ns: number) => void;
+  readonly #clock: Clock;
+  readonly #receivedNs: Float64Array;
+  readonly #streamEnd: Float64Array;
+  readonly #next: Int32Array;
+  readonly #head: Int32Array;
+  readonly #tail: Int32Array;
+  #free = 0;
+
+  constructor(
+    slots: number,
+    pool: number,
+    sentTotal: () => Float64Array,
+    record: (ns: number) => void,
+    clock: Clock,
+  ) {
+    this.#clock = clock;
+    this.#sentTotal = sentTotal;
+    this.#record = record;
+    this.#receivedNs = new Float64Array(pool);
+    this.#streamEnd = new Float64Array(pool);
+    this.#next = Int32Array.from({ length: pool }, (_, index) => (index + 1 < pool ? index + 1 : none));
+    this.#head = new Int32Array(slots).fill(none);
+    this.#tail = new Int32Array(slots).fill(none);
+  }
+
+  /** An answer to a request read at `receivedNs` ends at `streamEnd` bytes of the connection's stream. */
+  add(slot: number, receivedNs: number, streamEnd: number): void {
+    const sample = this.#free;
+    if (sample === none) {
+      this.dropped++;
+      return;
+    }
+    this.#free = this.#next[sample];
+    this.#receivedNs[sample] = receivedNs;
+    this.#streamEnd[sample] = streamEnd;
+    this.#next[sample] = none;
+    if (this.#head[slot] === none) this.#head[slot] = sample;
+    else this.#next[this.#tail[slot]] = sample;
+    this.#tail[slot] = sample;
+  }
+
+  delivered(slot: number): void {
+    if (this.#head[slot] === none) return;
+    // Read here: the flush that brought the bytes to the kernel began with an older time.
+    const nowNs = this.#clock();
+    const sent = this.#sentTotal()[slot];
+    for (let sample = this.#head[slot]; sample !== none && this.#streamEnd[sample] <= sent; ) {
+      this.#record(nowNs - this.#receivedNs[sample]);
+      sample = this.#pop(slot);
+    }
+  }
+
+  discarded(slot: number): void {
+    while (this.#head[slot] !== none) this.#pop(slot);
+  }
+
+  #pop(slot: number): number {
+    const sample = this.#head[slot];
+    this.#head[slot] = this.#next[sample];
+    this.#next[sample] = this.#free;
+    this.#free = sample;
+    return this.#head[slot];
+  }
+}

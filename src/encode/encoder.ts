@@ -1,0 +1,58 @@
+import { AckgateError } from '../errors.js';
+import type { RecordView } from '../ring/consumer.js';
+
+/**
+ * Turns a record into the body of its frame. Runs on the stage's thread for every record, after the gate: it must
+ * be fast, must not block, and should not allocate.
+ */
+export interface Encoder {
+  /** Largest body that `encode` ever writes, in bytes, 1 … 65,536 less framing. */
+  readonly maxBodyBytes: number;
+  /**
+   * Writes the body to `out[0 …]` and returns its length. `out` is the same array at every call and exactly
+   * `maxBodyBytes` long: what is written past it is lost. A length that does not fit, or an exception, is logged
+   * and counted, and the record has no answer but its end-of-batch frame.
+   */
+  encode(record: RecordView, out: Uint8Array): number;
+}
+
+export type EncoderFactory = () => Encoder | Promise<Encoder>;
+
+/** The encoder that a module has as its default export: the object itself, or a function that makes it. */
+export async function loadEncoder(url: string): Promise<Encoder> {
+  let exported: unknown;
+  try {
+    exported = ((await import(url)) as { default?: unknown }).default;
+    if (typeof exported === 'function') exported = await (exported as EncoderFactory)();
+  } catch (error) {
+    throw new AckgateError(
+      'ERR_ACKGATE_ENCODER_MODULE',
+      `encoder module ${url} could not be loaded: ${error}`,
+      {
+        cause: error,
+      },
+    );
+  }
+  return checkEncoder(exported, `default export of ${url}`);
+}
+
+export function checkEncoder(value: unknown, what: string): Encoder {
+  const encoder = value as Partial<Encoder> | null | undefined;
+  if (typeof encoder?.encode !== 'function') {
+    throw new AckgateError(
+      'ERR_ACKGATE_ENCODER_MODULE',
+      `${what} must be an encoder: { maxBodyBytes, encode() }`,
+    );
+  }
+  const { maxBodyBytes } = encoder;
+  if (!Number.isInteger(maxBodyBytes) || !(maxBodyBytes! >= 1) || maxBodyBytes! > encoderBodyBytesMax) {
+    throw new AckgateError(
+      'ERR_ACKGATE_ENCODER_MODULE',
+      `maxBodyBytes of ${what} must be an integer from 1 to ${encoderBodyBytesMax}, got ${String(maxBodyBytes)}`,
+    );
+  }
+  return encoder as Encoder;
+}
+
+/** A frame and its end-of-batch frame must fit into one empty send buffer. */
+export const encoderBodyBytesMax = 65_536 - 64;

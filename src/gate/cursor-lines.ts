@@ -1,0 +1,137 @@
+import { AckgateError } from '../errors.js';
+import { cursorsOffset } from '../shared/memory.js';
+import { highWord, joinWords, lowWord } from '../shared/wide.js';
+
+/**
+ * The cursor lines in shared memory: one per node, 128 bytes apart from each other and from everything that other
+ * threads write. Words of a line:
+ *
+ *     0  lock        odd while the writer is inside; counts changes by twos
+ *     1  active      1: the node is connected and part of the view
+ *     2  inMemory    low, high
+ *     4  persisted   low, high
+ *     6  zone        id of the node's zone, -1: stands alone
+ */
+const lineWords = 32;
+const At = { lock: 0, active: 1, inMemory: 2, persisted: 4, zone: 6 } as const;
+
+/** A reader gives up after this many interrupted readings; the node then reads 0 and the gate stays closed. */
+const readTriesMax = 64;
+
+/** What `read` found in a line. Reused: valid until the next `read`. */
+export interface CursorSnapshot {
+  active: boolean;
+  inMemory: number;
+  persisted: number;
+  zone: number;
+  /** Value of the lock word, which changes with every write; odd when the reading failed. */
+  version: number;
+}
+
+export class CursorLines {
+  readonly #words: Int32Array;
+  readonly #snapshot: CursorSnapshot = { active: false, inMemory: 0, persisted: 0, zone: -1, version: 0 };
+
+  constructor(buffer: SharedArrayBuffer, lines: number) {
+    this.#words = new Int32Array(buffer, cursorsOffset, lines * lineWords);
+  }
+
+  /** The version of a line: a different one means that it has changed. */
+  version(line: number): number {
+    return Atomics.load(this.#words, line * lineWords + At.lock);
+  }
+
+  isActive(line: number): boolean {
+    return Atomics.load(this.#words, line * lineWords + At.active) === 1;
+  }
+
+  /** A consistent reading of one line; zeros, active or not as it stands, when the writer never let one happen. */
+  read(line: number): CursorSnapshot {
+    const words = this.#words;
+    const base = line * lineWords;
+    const snapshot = this.#snapshot;
+    let before = 0;
+    for (let tries = 0; tries < readTriesMax; tries++) {
+      before = Atomics.load(words, base + At.lock);
+      if ((before & 1) !== 0) continue;
+      snapshot.active = Atomics.load(words, base + At.active) === 1;
+      snapshot.inMemory = joinWords(
+        Atomics.load(words, base + At.inMemory),
+        Atomics.load(words, base + At.inMemory + 1),
+      );
+      snapshot.persisted = joinWords(
+        Atomics.load(words, base + At.persisted),
+        Atomics.load(words, base + At.persisted + 1),
+      );
+      snapshot.zone = Atomics.load(words, base + At.zone);
+      if (Atomics.load(words, base + At.lock) === before) {
+        snapshot.version = before;
+        return snapshot;
+      }
+    }
+    snapshot.active = this.isActive(line);
+    snapshot.inMemory = 0;
+    snapshot.persisted = 0;
+    snapshot.zone = -1;
+    snapshot.version = before | 1;
+    return snapshot;
+  }
+
+  /** Moves both cursors of a connected line. */
+  write(line: number, inMemory: number, persisted: number): void {
+    const base = line * lineWords;
+    this.#lock(base);
+    this.#store(base + At.inMemory, inMemory);
+    this.#store(base + At.persisted, persisted);
+    this.#unlock(base);
+  }
+
+  /** Seeds both cursors, then raises the flag: an active line never shows a cursor of an earlier connection. */
+  activate(line: number, persisted: number): void {
+    const base = line * lineWords;
+    this.#lock(base);
+    this.#store(base + At.inMemory, persisted);
+    this.#store(base + At.persisted, persisted);
+    Atomics.store(this.#words, base + At.active, 1);
+    this.#unlock(base);
+  }
+
+  /** Zeroes both cursors, then lowers the flag: no reader sees a cursor that nobody stands for any more. */
+  deactivate(line: number): void {
+    const base = line * lineWords;
+    this.#lock(base);
+    this.#store(base + At.inMemory, 0);
+    this.#store(base + At.persisted, 0);
+    Atomics.store(this.#words, base + At.active, 0);
+    this.#unlock(base);
+  }
+
+  setZone(line: number, zone: number): void {
+    const base = line * lineWords;
+    this.#lock(base);
+    Atomics.store(this.#words, base + At.zone, zone);
+    this.#unlock(base);
+  }
+
+  #store(word: number, value: number): void {
+    Atomics.store(this.#words, word, lowWord(value));
+    Atomics.store(this.#words, word + 1, highWord(value));
+  }
+
+  #lock(base: number): void {
+    const version = Atomics.load(this.#words, base + At.lock);
+    if (
+      (version & 1) !== 0 ||
+      Atomics.compareExchange(this.#words, base + At.lock, version, version + 1) !== version
+    ) {
+      throw new AckgateError(
+        'ERR_ACKGATE_CURSOR_CONTENDED',
+        'two threads wrote one cursor at the same time; each node has one writer',
+      );
+    }
+  }
+
+  #unlock(base: number): void {
+    Atomics.add(this.#words, base + At.lock, 1);
+  }
+}

@@ -1,0 +1,188 @@
+import { AckgateError, AckgateRangeError } from '../errors.js';
+import { MAX_CLUSTER_SIZE } from '../policy/index.js';
+import { sequenceError } from '../ring/producer.js';
+import { issuedLine } from '../shared/memory.js';
+import type { CursorLines } from './cursor-lines.js';
+import type { NodeNames } from './node-names.js';
+
+/** What the cursors need from the stage that they belong to. */
+export interface CursorContext {
+  readonly lines: CursorLines;
+  readonly names: NodeNames;
+  /** Highest wire sequence that was published. */
+  highestPublished(): number;
+  /** Wakes the stage if it sleeps. */
+  wake(): void;
+}
+
+/** The primary's own place in the journal. One writer: whoever learns that `fdatasync` has returned. */
+export class PrimaryCursor {
+  readonly #context: CursorContext;
+
+  constructor(context: CursorContext) {
+    this.#context = context;
+  }
+
+  /** Highest sequence on the primary's disk. */
+  get persisted(): number {
+    return this.#context.lines.read(0).persisted;
+  }
+
+  /**
+   * Everything up to `seq` is on the primary's disk.
+   *
+   * @param seq wire sequence, 0 … 2^53-1, never lower than before
+   * @throws ERR_ACKGATE_SEQUENCE, ERR_ACKGATE_CURSOR_REGRESSED
+   */
+  advance(seq: number): void {
+    checkSequence('seq', seq);
+    const { lines } = this.#context;
+    const { persisted } = lines.read(0);
+    if (seq < persisted) throw regressed('persisted', seq, persisted, 'the primary');
+    lines.write(0, seq, seq);
+    this.#context.wake();
+  }
+
+  /**
+   * The journal has given out sequences up to `seq`. Only needed where replicas can have a sequence on disk before
+   * its response was published: it is what a connecting replica is compared with.
+   */
+  issued(seq: number): void {
+    checkSequence('seq', seq);
+    const { lines } = this.#context;
+    if (seq > lines.read(issuedLine).persisted) lines.write(issuedLine, seq, seq);
+  }
+}
+
+/** One replica's place in the primary's journal. One writer. */
+export class ConnectionCursor {
+  /** Name of the node. */
+  readonly name: string;
+  readonly #context: CursorContext;
+  readonly #line: number;
+
+  constructor(context: CursorContext, name: string, line: number) {
+    this.#context = context;
+    this.name = name;
+    this.#line = line;
+  }
+
+  get connected(): boolean {
+    return this.#context.lines.isActive(this.#line);
+  }
+
+  /**
+   * Takes the replica into the view.
+   *
+   * @param seed.persisted highest sequence on the replica's disk in this primary's history
+   * @throws ERR_ACKGATE_REPLICA_AHEAD if the primary never issued that sequence: the replica has a tail of another
+   *   history, which must be cut first. ERR_ACKGATE_CLUSTER_FULL, ERR_ACKGATE_SEQUENCE
+   */
+  connect(seed: { persisted: number }): void {
+    const persisted = seed?.persisted;
+    checkSequence('persisted', persisted);
+    const { lines, names } = this.#context;
+    if (names.name(this.#line) !== this.name) {
+      throw new AckgateError('ERR_ACKGATE_CURSOR_NOT_CONNECTED', `node "${this.name}" was retired`);
+    }
+    const issued = Math.max(
+      lines.read(0).persisted,
+      lines.read(issuedLine).persisted,
+      this.#context.highestPublished(),
+    );
+    if (persisted > issued) {
+      throw new AckgateError(
+        'ERR_ACKGATE_REPLICA_AHEAD',
+        `node "${this.name}" has ${persisted} on disk, but the primary has issued only ${issued}: ` +
+          'its tail is from another history and must be cut before it connects',
+      );
+    }
+    if (!lines.isActive(this.#line) && connectedNodes(this.#context) >= MAX_CLUSTER_SIZE) {
+      throw new AckgateError('ERR_ACKGATE_CLUSTER_FULL', `${MAX_CLUSTER_SIZE} nodes are connected already`);
+    }
+    // A second connect without a disconnect is a new connection: the old cursors must not outlive it.
+    if (lines.isActive(this.#line)) lines.deactivate(this.#line);
+    lines.activate(this.#line, persisted);
+    this.#context.wake();
+  }
+
+  /**
+   * Moves one cursor or both; neither ever goes back while connected.
+   *
+   * @throws ERR_ACKGATE_CURSOR_NOT_CONNECTED, ERR_ACKGATE_CURSOR_REGRESSED, ERR_ACKGATE_SEQUENCE
+   */
+  advance(to: { inMemory?: number; persisted?: number }): void {
+    const { lines } = this.#context;
+    const now = lines.read(this.#line);
+    const { inMemory = now.inMemory, persisted = now.persisted } = to;
+    checkSequence('inMemory', inMemory);
+    checkSequence('persisted', persisted);
+    if (!now.active) {
+      throw new AckgateError('ERR_ACKGATE_CURSOR_NOT_CONNECTED', `node "${this.name}" is not connected`);
+    }
+    if (inMemory < now.inMemory) throw regressed('inMemory', inMemory, now.inMemory, `node "${this.name}"`);
+    if (persisted < now.persisted)
+      throw regressed('persisted', persisted, now.persisted, `node "${this.name}"`);
+    lines.write(this.#line, inMemory, persisted);
+    this.#context.wake();
+  }
+
+  /** Takes the replica out of the view. Does nothing when it is not in it. */
+  disconnect(): void {
+    if (!this.connected) return;
+    this.#context.lines.deactivate(this.#line);
+    this.#context.wake();
+  }
+
+  /** Disconnects for good and frees the name. This object must not be used any more. */
+  retire(): void {
+    this.disconnect();
+    this.#context.names.remove(this.#line);
+  }
+}
+
+/** The cursors of a stage, on any thread. */
+export class Cursors {
+  readonly primary: PrimaryCursor;
+  readonly #context: CursorContext;
+
+  constructor(context: CursorContext) {
+    this.#context = context;
+    this.primary = new PrimaryCursor(context);
+  }
+
+  /**
+   * The cursor of a replica, by name; a new name adds a node, which is not connected yet.
+   *
+   * @param options.zone its failure zone, for policies that count zones; fixed once given
+   * @throws ERR_ACKGATE_INVALID_ARGUMENT, ERR_ACKGATE_CLUSTER_FULL
+   */
+  node(name: string, options: { zone?: string } = {}): ConnectionCursor {
+    const { lines, names } = this.#context;
+    const line = names.findOrAdd(name, options.zone, (added, zoneId) => lines.setZone(added, zoneId));
+    if (line === 0) {
+      throw new AckgateError(
+        'ERR_ACKGATE_INVALID_ARGUMENT',
+        `node name "${name}" is the primary's; use cursors.primary`,
+      );
+    }
+    return new ConnectionCursor(this.#context, name, line);
+  }
+}
+
+function connectedNodes({ lines, names }: CursorContext): number {
+  let connected = 0;
+  for (let line = 0; line < names.count; line++) if (lines.isActive(line)) connected++;
+  return connected;
+}
+
+function checkSequence(name: string, value: unknown): asserts value is number {
+  if (!Number.isSafeInteger(value) || (value as number) < 0) throw sequenceError(name, value);
+}
+
+function regressed(cursor: string, to: number, from: number, who: string): AckgateRangeError {
+  return new AckgateRangeError(
+    'ERR_ACKGATE_CURSOR_REGRESSED',
+    `${cursor} cursor of ${who} can't go back from ${from} to ${to}; disconnect() and connect() again`,
+  );
+}

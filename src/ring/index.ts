@@ -1,0 +1,11 @@
+export { Consumer, type RecordView } from './consumer.js';
+export { createRing, RecordFlag, type RingHandle } from './layout.js';
+export {
+  claimFull,
+  claimOversize,
+  claimStopped,
+  Producer,
+  type PublishResult,
+  type ResponseRecord,
+  type RingPeer,
+} from './producer.js';

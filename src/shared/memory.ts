@@ -1,0 +1,135 @@
+import { AckgateError } from '../errors.js';
+import { checkRingSize, type RingHandle, ringBytes, ringHandle } from '../ring/layout.js';
+
+/**
+ * The one block of memory that all threads of a stage share, in bytes:
+ *
+ *        0  header        16 × i32   magic, version, sizes: what an opener checks
+ *      128  control words   one line each, see `Word`
+ *     1280  cursors       `nodeLines` lines of 128, see gate/cursors.ts
+ *           node names    `nodeLines` × 128, see gate/cursors.ts
+ *           status        `statusBytes`, see stage/status.ts
+ *           output ring   responses, engine → stage
+ *           control ring  attach, disconnect, push …, control thread → stage
+ *           event ring    dropped, closed, log lines, stage → control thread
+ *
+ * Everything starts on a multiple of 128, so that no line has two writers.
+ */
+export interface StageMemory {
+  readonly version: number;
+  readonly buffer: SharedArrayBuffer;
+  readonly connections: number;
+  readonly output: RingHandle;
+  readonly control: RingHandle;
+  readonly events: RingHandle;
+}
+
+/** Changes whenever a shared byte changes its place or meaning. */
+export const memoryVersion = 1;
+const memoryMagic = 0x41434b47; // "ACKG"
+
+/** Lines for nodes that have a name; at most `MAX_CLUSTER_SIZE` of them are connected at once. Line 0: the primary. */
+export const nodeLines = 64;
+/** One more line, for the highest sequence that the journal has issued. */
+export const issuedLine = nodeLines;
+
+const line = 128;
+const headerBytes = line;
+
+/** Control words: each is alone on its line. Values are offsets in 32-bit words from the start of the block. */
+export const Word = {
+  /** 1 while the stage sleeps in the kernel, or is about to. */
+  parked: wordOfLine(0),
+  /** `StageState`. */
+  state: wordOfLine(1),
+  /** Non-zero: nothing may be submitted any more. Set once, by whoever fences. */
+  fence: wordOfLine(2),
+  /** 1: end at once, without draining; set when the process is on its way out. */
+  abandon: wordOfLine(3),
+  /** 1: records are stamped and histograms recorded. */
+  timings: wordOfLine(4),
+  /** 1: events wait and the control thread has been told. */
+  doorbell: wordOfLine(5),
+  /** Lock over the node names; the value is 1 while one is being added. */
+  namesLock: wordOfLine(6),
+  /** Node lines in use so far, the primary included. */
+  nodeCount: wordOfLine(7),
+  /** Zone ids given out so far. */
+  zoneIds: wordOfLine(8),
+} as const;
+
+const wordLines = 9; // one for each word above
+
+function wordOfLine(index: number): number {
+  return (headerBytes + index * line) / 4;
+}
+
+export const cursorsOffset = headerBytes + wordLines * line;
+export const namesOffset = cursorsOffset + (nodeLines + 1) * line;
+export const statusOffset = namesOffset + nodeLines * line;
+export const statusBytes = 32 * line;
+const ringsOffset = statusOffset + statusBytes;
+
+/** Header words. */
+const Header = { magic: 0, version: 1, connections: 2 } as const;
+
+export interface MemorySizes {
+  connections: number;
+  ringCapacity: number;
+  maxPayload: number;
+}
+
+/** Log lines and other events that may be dropped share the event ring with one place per connection. */
+export const noticeSlots = 1024;
+
+export function createMemory(sizes: MemorySizes): StageMemory {
+  checkRingSize(sizes.ringCapacity, sizes.maxPayload);
+  const control = ringSize(
+    Math.max(1024, nextPowerOfTwo(2 * sizes.connections)),
+    Math.max(448, sizes.maxPayload),
+  );
+  const events = ringSize(nextPowerOfTwo(sizes.connections + noticeSlots), 448);
+  const output = ringSize(sizes.ringCapacity, sizes.maxPayload);
+  const total = ringsOffset + output.bytes + control.bytes + events.bytes;
+  const buffer = new SharedArrayBuffer(total);
+  const header = new Int32Array(buffer, 0, headerBytes / 4);
+  header[Header.magic] = memoryMagic;
+  header[Header.version] = memoryVersion;
+  header[Header.connections] = sizes.connections;
+  const controlOffset = ringsOffset + output.bytes;
+  return {
+    version: memoryVersion,
+    buffer,
+    connections: sizes.connections,
+    output: ringHandle(buffer, ringsOffset, output.capacity, output.maxPayload),
+    control: ringHandle(buffer, controlOffset, control.capacity, control.maxPayload),
+    events: ringHandle(buffer, controlOffset + control.bytes, events.capacity, events.maxPayload),
+  };
+}
+
+/** Throws unless the block was laid out by this version: reading another layout would corrupt it. */
+export function checkMemory(memory: StageMemory): void {
+  if (typeof memory !== 'object' || memory === null || !(memory.buffer instanceof SharedArrayBuffer)) {
+    throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', 'handle must come from stage.share()');
+  }
+  const header =
+    memory.buffer.byteLength >= headerBytes ? new Int32Array(memory.buffer, 0, headerBytes / 4) : null;
+  if (
+    memory.version !== memoryVersion ||
+    header?.[Header.magic] !== memoryMagic ||
+    header[Header.version] !== memoryVersion
+  ) {
+    throw new AckgateError(
+      'ERR_ACKGATE_HANDLE_VERSION',
+      `handle has memory layout ${String(memory.version)}, this copy of ackgate reads ${memoryVersion}`,
+    );
+  }
+}
+
+function ringSize(capacity: number, maxPayload: number) {
+  return { capacity, maxPayload, bytes: ringBytes(capacity, maxPayload) };
+}
+
+function nextPowerOfTwo(n: number): number {
+  return 2 ** Math.ceil(Math.log2(n));
+}

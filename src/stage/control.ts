@@ -1,0 +1,163 @@
+import { customModeByte, modeFromByte, Policy, type ResolvedPolicy, resolvePolicy } from '../policy/index.js';
+import { Consumer, type RecordView } from '../ring/consumer.js';
+import { claimFull, claimOversize, Producer } from '../ring/producer.js';
+import type { StageMemory } from '../shared/memory.js';
+
+/**
+ * Records of the control ring, control thread → stage; the fields of the ring's slots are used as follows:
+ *
+ *     kind         connectionId   wireSeq                receivedNs         payload
+ *     attach       connection     slot                   fd
+ *     disconnect   connection     output ring position   1: drained, 0: now  disconnect frame's reason, or nothing
+ *     push         connection                                               body
+ *     busy         connection
+ *     mode                        byte of the mode                          custom policy's text
+ *     drain                       drain time in ns
+ */
+const ControlKind = { attach: 1, disconnect: 2, push: 3, busy: 4, mode: 5, drain: 6 } as const;
+
+const decoder = new TextDecoder();
+
+export type ControlResult = true | 'full' | 'oversize';
+
+/** The control thread's end. */
+export class ControlWriter {
+  readonly #ring: Producer;
+  readonly #wake: () => void;
+
+  constructor(memory: StageMemory, wake: () => void) {
+    this.#ring = new Producer(memory.control);
+    this.#wake = wake;
+  }
+
+  attach(connectionId: number, slot: number, fd: number): ControlResult {
+    return this.#send(ControlKind.attach, connectionId, slot, fd, null);
+  }
+
+  /** `position`: everything published to the output ring before it goes first; null: at once. */
+  disconnect(connectionId: number, position: number | null, reason: number | undefined): ControlResult {
+    const body = reason === undefined ? null : Uint8Array.of(reason);
+    const value = position === null ? 0 : position >>> 0;
+    return this.#send(ControlKind.disconnect, connectionId, value, position === null ? 0 : 1, body);
+  }
+
+  push(connectionId: number, body: Uint8Array): ControlResult {
+    return this.#send(ControlKind.push, connectionId, 0, 0, body);
+  }
+
+  busy(connectionId: number): ControlResult {
+    return this.#send(ControlKind.busy, connectionId, 0, 0, null);
+  }
+
+  mode(policy: ResolvedPolicy): ControlResult {
+    const text = policy.byte === customModeByte ? new TextEncoder().encode(policy.policy.toString()) : null;
+    return this.#send(ControlKind.mode, 0, policy.byte, 0, text);
+  }
+
+  drain(drainNs: number): ControlResult {
+    return this.#send(ControlKind.drain, 0, drainNs, 0, null);
+  }
+
+  #send(kind: number, id: number, value: number, extra: number, body: Uint8Array | null): ControlResult {
+    const at = this.#ring.claim(body === null ? 0 : body.length);
+    if (at === claimFull) return 'full';
+    if (at === claimOversize) return 'oversize';
+    if (body !== null) this.#ring.bytes.set(body, at);
+    this.#ring.publish(id, value, 0, kind, extra);
+    this.#wake();
+    return true;
+  }
+}
+
+/** Descriptors of attach commands that the stage has not taken, once it never will. */
+export function unclaimedFds(memory: StageMemory): number[] {
+  const fds: number[] = [];
+  new Consumer(memory.control).poll((record) => {
+    if (record.kind === ControlKind.attach) fds.push(record.receivedNs);
+    return true;
+  });
+  return fds;
+}
+
+/** What the stage does on each command. */
+export interface ControlHandlers {
+  attach(connectionId: number, slot: number, fd: number): void;
+  disconnectNow(connectionId: number, reason: number | null): void;
+  disconnectDrained(connectionId: number, position: number, reason: number | null): void;
+  /** The body is `bytes[0 … length)`, and is the ring's again after the call. */
+  push(connectionId: number, bytes: Uint8Array, length: number): void;
+  busy(connectionId: number): void;
+  setPolicy(policy: ResolvedPolicy): void;
+  /** A mode byte, or policy text, that means nothing: the policy in force stays. */
+  corruptMode(byte: number, text: string): void;
+  drain(drainNs: number): void;
+}
+
+/** The stage's end. */
+export class ControlReader {
+  readonly #ring: Consumer;
+  readonly #handlers: ControlHandlers;
+
+  constructor(memory: StageMemory, handlers: ControlHandlers) {
+    this.#ring = new Consumer(memory.control);
+    this.#handlers = handlers;
+  }
+
+  get pending(): boolean {
+    return this.#ring.available() > 0;
+  }
+
+  /** Takes every command there is. Returns how many. */
+  take(): number {
+    const count = this.#ring.available();
+    for (let i = 0; i < count; i++) this.#dispatch(this.#ring.at(i));
+    if (count > 0) this.#ring.release(count);
+    return count;
+  }
+
+  #dispatch(record: RecordView): void {
+    const handlers = this.#handlers;
+    const { connectionId, wireSeq: value, receivedNs: extra, bytes, payloadLength } = record;
+    switch (record.kind) {
+      case ControlKind.attach:
+        handlers.attach(connectionId, value, extra);
+        break;
+      case ControlKind.disconnect: {
+        const reason = payloadLength > 0 ? bytes[0] : null;
+        if (extra === 1) handlers.disconnectDrained(connectionId, value | 0, reason);
+        else handlers.disconnectNow(connectionId, reason);
+        break;
+      }
+      case ControlKind.push:
+        handlers.push(connectionId, bytes, payloadLength);
+        break;
+      case ControlKind.busy:
+        handlers.busy(connectionId);
+        break;
+      case ControlKind.mode:
+        this.#mode(value, decoder.decode(bytes.slice(0, payloadLength)));
+        break;
+      case ControlKind.drain:
+        handlers.drain(value);
+        break;
+    }
+  }
+
+  #mode(byte: number, text: string): void {
+    const policy = readPolicy(byte, text);
+    if (policy === null) this.#handlers.corruptMode(byte, text);
+    else this.#handlers.setPolicy(policy);
+  }
+}
+
+/** The policy of a mode byte, or of a custom policy's text; null when there is none: never a guess. */
+function readPolicy(byte: number, text: string): ResolvedPolicy | null {
+  const mode = modeFromByte(byte);
+  if (mode !== null) return resolvePolicy(mode);
+  if (byte !== customModeByte) return null;
+  try {
+    return { mode: 'custom', byte, policy: Policy.parse(text) };
+  } catch {
+    return null;
+  }
+}

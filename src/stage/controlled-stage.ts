@@ -1,0 +1,272 @@
+import { EventEmitter } from 'node:events';
+import type { Socket } from 'node:net';
+import { nativeAddon } from '../egress/native.js';
+import { AckgateError, AckgateRangeError } from '../errors.js';
+import type { Cursors } from '../gate/cursors.js';
+import type { ResolvedPolicy } from '../policy/index.js';
+import type { Producer } from '../ring/producer.js';
+import type { StageMemory } from '../shared/memory.js';
+import { Word } from '../shared/memory.js';
+import { adopt } from './adopt.js';
+import type { Stage, StageEvents } from './api.js';
+import { type Attached, Connections } from './connections.js';
+import { type ControlResult, ControlWriter, unclaimedFds } from './control.js';
+import { type EventHandlers, EventReader } from './events.js';
+import { type StageHandle, StageView } from './handle.js';
+import { type CheckedOptions, checkKeys, checkPolicy } from './options.js';
+import { socketFd, takeWriteSide } from './socket-adapter.js';
+import { StageState } from './state.js';
+import type { StageStatus } from './status.js';
+import type { TimingHistograms } from './timings.js';
+
+/** A `disconnect` that found the control ring full is tried again after so long; nothing else can bring it about. */
+const retryMs = 1;
+const drainMsDefault = 1000;
+
+/**
+ * The control thread's side of a stage, whichever thread runs it: takes calls, checks them, sends them through the
+ * control ring, and turns the event ring's records into events.
+ */
+export class ControlledStage extends EventEmitter<StageEvents> implements Stage {
+  readonly producer: Producer;
+  readonly cursors: Cursors;
+  readonly timings: TimingHistograms;
+  readonly closed: Promise<void>;
+  readonly #memory: StageMemory;
+  readonly #wakeFd: number;
+  readonly #options: CheckedOptions;
+  readonly #view: StageView;
+  readonly #control: ControlWriter;
+  readonly #events: EventReader;
+  readonly #connections: Connections;
+  readonly #handlers: EventHandlers;
+  #resolveClosed: () => void = () => {};
+  #resolveFence: () => void = () => {};
+  #fenced: Promise<void> | null = null;
+  #closing = false;
+
+  constructor(memory: StageMemory, wakeFd: number, options: CheckedOptions, timings: TimingHistograms) {
+    super();
+    this.#memory = memory;
+    this.#wakeFd = wakeFd;
+    this.#options = options;
+    this.timings = timings;
+    this.#view = new StageView(memory, wakeFd);
+    this.producer = this.#view.producer;
+    this.cursors = this.#view.cursors;
+    this.#control = new ControlWriter(memory, () => this.#view.waker.wake());
+    this.#events = new EventReader(memory);
+    this.#connections = new Connections(options.connections);
+    this.#handlers = this.#eventHandlers();
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+  }
+
+  attach(target: Socket | number, options: { connectionId?: number } = {}): number {
+    checkKeys('attach options', options, ['connectionId']);
+    this.#checkRunning();
+    const connections = this.#connections;
+    const id = connections.newId(options.connectionId);
+    connections.checkRoom();
+    const socket = typeof target === 'number' ? null : target;
+    const fd = adopt(socket === null ? target : socketFd(socket), this.#options.kernelSendBufferBytes);
+    // The slot is looked at first and taken last: whatever fails in between leaves nothing behind.
+    const sent = this.#control.attach(id, connections.nextSlot(), fd);
+    if (sent !== true) {
+      nativeAddon().closeFd(fd);
+      throw new AckgateError(
+        'ERR_ACKGATE_CONTROL_FULL',
+        'too many control calls wait for the stage; try again',
+      );
+    }
+    const attached = connections.add(id, socket);
+    if (socket !== null) takeWriteSide(socket, () => this.#socketClosed(attached));
+    return id;
+  }
+
+  disconnect(
+    connectionId: number,
+    options: { when?: 'drained' | 'now'; reason?: number } = {},
+  ): true | 'full' | 'gone' {
+    checkKeys('disconnect options', options, ['when', 'reason']);
+    const { when = 'drained', reason } = options;
+    if (when !== 'drained' && when !== 'now') {
+      throw new AckgateError(
+        'ERR_ACKGATE_INVALID_ARGUMENT',
+        `when must be "drained" or "now", got ${String(when)}`,
+      );
+    }
+    if (reason !== undefined && (!Number.isInteger(reason) || reason < 0 || reason > 255)) {
+      throw new AckgateRangeError(
+        'ERR_ACKGATE_OUT_OF_RANGE',
+        `reason must be an integer from 0 to 255, got ${reason}`,
+      );
+    }
+    if (this.#connections.find(connectionId) === 'gone') return 'gone';
+    const position = when === 'drained' ? this.#view.output.published() : null;
+    return notOversize(this.#control.disconnect(connectionId, position, reason));
+  }
+
+  push(connectionId: number, body: Uint8Array): true | 'full' | 'gone' | 'oversize' {
+    if (!(body instanceof Uint8Array)) {
+      throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', 'body must be a Uint8Array');
+    }
+    if (this.#connections.find(connectionId) === 'gone') return 'gone';
+    return this.#control.push(connectionId, body);
+  }
+
+  busy(connectionId: number): true | 'full' | 'gone' {
+    if (this.#connections.find(connectionId) === 'gone') return 'gone';
+    return notOversize(this.#control.busy(connectionId));
+  }
+
+  setMode(policy: string | object): void {
+    const resolved: ResolvedPolicy = checkPolicy(policy);
+    this.#checkRunning();
+    if (this.#control.mode(resolved) !== true) {
+      throw new AckgateError(
+        'ERR_ACKGATE_CONTROL_FULL',
+        'too many control calls wait for the stage; try again',
+      );
+    }
+  }
+
+  setTimings(on: boolean): void {
+    if (typeof on !== 'boolean') {
+      throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', `on must be true or false, got ${String(on)}`);
+    }
+    Atomics.store(this.#view.words, Word.timings, on ? 1 : 0);
+    this.#view.waker.wake();
+  }
+
+  fence(newEpoch: number): Promise<void> {
+    const { epoch } = this.#options.limits;
+    if (!Number.isSafeInteger(newEpoch) || newEpoch < 0) {
+      throw new AckgateRangeError(
+        'ERR_ACKGATE_OUT_OF_RANGE',
+        `newEpoch must be an integer from 0 to 2^53-1, got ${String(newEpoch)}`,
+      );
+    }
+    if (newEpoch <= epoch) {
+      throw new AckgateRangeError(
+        'ERR_ACKGATE_EPOCH_NOT_HIGHER',
+        `newEpoch must be higher than the stage's own epoch ${epoch}, got ${newEpoch}`,
+      );
+    }
+    if (this.#fenced === null) {
+      Atomics.store(this.#view.words, Word.fence, 1);
+      this.#view.waker.wake();
+      const announced = new Promise<void>((resolve) => {
+        this.#resolveFence = resolve;
+      });
+      // A stage that ends before it could say so can't submit anything either.
+      this.#fenced = Promise.race([announced, this.closed]);
+    }
+    return this.#fenced;
+  }
+
+  status(): StageStatus {
+    return this.#view.status();
+  }
+
+  share(): StageHandle {
+    if (this.#view.state >= StageState.failed) throw ended();
+    return { memory: this.#memory, wakeFd: this.#wakeFd };
+  }
+
+  close(options: { drainMs?: number } = {}): Promise<void> {
+    checkKeys('close options', options, ['drainMs']);
+    const { drainMs = drainMsDefault } = options;
+    if (typeof drainMs !== 'number' || !(drainMs >= 0) || drainMs > 2 ** 31 - 1) {
+      throw new AckgateRangeError(
+        'ERR_ACKGATE_OUT_OF_RANGE',
+        `drainMs must be a number from 0 to 2^31-1, got ${String(drainMs)}`,
+      );
+    }
+    if (!this.#closing) {
+      this.#closing = true;
+      this.#untilSent(() => this.#control.drain(Math.round(drainMs * 1e6)));
+    }
+    return this.closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Takes what the stage has to say. Called whenever its bell rang. */
+  drainEvents(): void {
+    this.#events.drain(this.#handlers);
+  }
+
+  /** Makes the stage end without draining. */
+  abandon(): void {
+    Atomics.store(this.#view.words, Word.abandon, 1);
+    this.#view.waker.wake();
+  }
+
+  /** The thread that ran the stage is gone, or it was never started: gives everything back. */
+  finish(): void {
+    if (this.#view.state < StageState.failed) Atomics.store(this.#view.words, Word.state, StageState.failed);
+    this.drainEvents();
+    const addon = nativeAddon();
+    for (const fd of unclaimedFds(this.#memory)) addon.closeFd(fd);
+    for (const { socket } of this.#connections.remaining()) socket?.destroy();
+    this.#view.waker.mute();
+    addon.closeFd(this.#wakeFd);
+    this.#resolveClosed();
+  }
+
+  #checkRunning(): void {
+    if (this.#closing || this.#view.state >= StageState.failed) throw ended();
+    if (this.#fenced !== null) {
+      throw new AckgateError(
+        'ERR_ACKGATE_STAGE_FENCED',
+        'the stage is fenced: a later primary has taken over',
+      );
+    }
+  }
+
+  #socketClosed(attached: Attached): void {
+    if (this.#connections.get(attached.id) !== attached) return;
+    this.#untilSent(() => this.#control.disconnect(attached.id, null, undefined));
+  }
+
+  /** Sends what must not be lost, again and again while the control ring is full. */
+  #untilSent(send: () => ControlResult): void {
+    if (this.#view.state >= StageState.failed || send() === true) return;
+    setTimeout(() => this.#untilSent(send), retryMs);
+  }
+
+  #eventHandlers(): EventHandlers {
+    return {
+      logger: this.#options.logger,
+      dropped: (slot, event) => {
+        this.#connections.ended(slot, event.connectionId, false);
+        this.emit('dropped', event);
+      },
+      closed: (slot, event) => {
+        this.#connections.ended(slot, event.connectionId, true);
+        this.emit('closed', event);
+      },
+      fenced: () => this.#resolveFence(),
+      fatal: ({ code, message }) => {
+        const error =
+          code === 'ERR_ACKGATE_SUBMIT_FAILED'
+            ? new AckgateError(code, message)
+            : new AckgateError('ERR_ACKGATE_STAGE_FAILED', `the stage has failed: ${message}`);
+        this.#options.logger.error({ code, message }, 'stage failed');
+        this.emit('fatal', error);
+      },
+    };
+  }
+}
+
+function ended(): AckgateError {
+  return new AckgateError('ERR_ACKGATE_STAGE_CLOSED', 'the stage is closed or closing');
+}
+
+function notOversize(result: ControlResult): true | 'full' {
+  return result === true ? true : 'full';
+}

@@ -1,0 +1,50 @@
+import type { Egress } from '../egress/egress.js';
+import { IndexedSet } from '../egress/indexed-set.js';
+
+/** Connections that are to end once every record published before the request has gone. */
+export class DrainList {
+  readonly #slots: IndexedSet;
+  readonly #position: Int32Array;
+  readonly #farewell: (Uint8Array | null)[] = [];
+
+  constructor(slots: number) {
+    this.#slots = new IndexedSet(slots);
+    this.#position = new Int32Array(slots);
+  }
+
+  get size(): number {
+    return this.#slots.size;
+  }
+
+  /** `position`: place in the output ring up to which the connection's records go first. `farewell`: its last frame. */
+  add(slot: number, position: number, farewell: Uint8Array | null): void {
+    if (this.#slots.has(slot)) return;
+    this.#slots.add(slot);
+    this.#position[slot] = position;
+    this.#farewell[slot] = farewell;
+  }
+
+  remove(slot: number): void {
+    this.#slots.delete(slot);
+  }
+
+  /** Ends those that are through. `consumed`: the stage's place in the output ring. Returns how many moved on. */
+  sweep(consumed: number, egress: Egress): number {
+    let moved = 0;
+    for (let i = this.#slots.size - 1; i >= 0; i--) {
+      const slot = this.#slots.items[i];
+      if (((consumed - this.#position[slot]) | 0) < 0) continue;
+      const farewell = this.#farewell[slot];
+      if (farewell !== null) {
+        this.#farewell[slot] = null;
+        moved++;
+        egress.appendBytes(slot, farewell, egress.lastAppendNs[slot]);
+      } else if (egress.buffers.used[slot] === 0) {
+        this.#slots.delete(slot);
+        moved++;
+        egress.disconnect(slot);
+      }
+    }
+    return moved;
+  }
+}

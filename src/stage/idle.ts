@@ -1,0 +1,25 @@
+import type { ResponseStage } from './response-stage.js';
+
+/** Decides what to do after a round that did `work` units of work. */
+export type IdleStrategy = (work: number, stage: ResponseStage) => void;
+
+/** Rounds that `backoff` spins before it sleeps: some hundred microseconds. */
+const backoffSpins = 1000;
+
+/**
+ * `spin`: never sleeps; the shortest latency, and a core. `backoff`: spins for a while, then sleeps in the kernel.
+ * `park`: sleeps in the kernel at once.
+ */
+export function idleStrategy(name: 'spin' | 'backoff' | 'park'): IdleStrategy {
+  if (name === 'spin') return () => {};
+  if (name === 'park') {
+    return (work, stage) => {
+      if (work === 0) stage.park();
+    };
+  }
+  let idleRounds = 0;
+  return (work, stage) => {
+    idleRounds = work > 0 ? 0 : idleRounds + 1;
+    if (idleRounds > backoffSpins) stage.park();
+  };
+}

@@ -1,0 +1,94 @@
+import { allocateArena } from '../egress/arena.js';
+import { createSender } from '../egress/create-sender.js';
+import { checkEncoder, type Encoder } from '../encode/encoder.js';
+import { AckgateError } from '../errors.js';
+import { monotonicNow } from '../shared/clock.js';
+import { Word } from '../shared/memory.js';
+import type { Stage, StageOptions } from './api.js';
+import type { ControlledStage } from './controlled-stage.js';
+import { guardExit } from './exit-guard.js';
+import { checkOptions } from './options.js';
+import { ResponseStage } from './response-stage.js';
+import { createControlledStage } from './start-stage.js';
+
+/** As for `startStage`; but the encoder is an object, and what to do when idle is up to the caller's loop. */
+export interface InlineStageOptions extends Omit<StageOptions, 'encoder' | 'idle'> {
+  encoder?: Encoder;
+}
+
+/** A stage that runs in the caller's own loop, on the caller's thread. */
+export interface InlineStage extends Stage {
+  /**
+   * One round; never blocks. Returns how much was done, 0 when there was nothing to do. Events are emitted from here.
+   *
+   * @param nowNs monotonic nanoseconds, never lower than before (default: read from `monotonicNow`)
+   */
+  doWork(nowNs?: number): number;
+  /** Sleeps, and blocks this thread, until there may be something to do; 50 ms at most. */
+  park(): void;
+}
+
+/** Makes a stage that does nothing until its `doWork` is called, again and again. Errors as for `startStage`. */
+export function createInlineStage(options: InlineStageOptions = {}): InlineStage {
+  const { encoder = null, ...rest } = options;
+  if (encoder !== null) checkEncoder(encoder, 'encoder');
+  if ('idle' in rest) {
+    throw new AckgateError(
+      'ERR_ACKGATE_UNKNOWN_OPTION',
+      'an inline stage has no option "idle": its loop decides',
+    );
+  }
+  const checked = checkOptions(rest);
+  const { stage, memory, wakeFd } = createControlledStage(checked);
+  let inner: ResponseStage;
+  try {
+    const arena = allocateArena(memory.connections);
+    const { sender, fallback } = createSender(checked.backend, {
+      arena,
+      slots: memory.connections,
+      ringEntries: checked.ringEntries,
+      wakeFd,
+      fence: new Int32Array(memory.buffer, Word.fence * 4, 1),
+      sqpoll: checked.sqpoll,
+    });
+    inner = new ResponseStage({
+      memory,
+      sender,
+      arena,
+      clock: monotonicNow,
+      policy: checked.policy,
+      limits: checked.limits,
+      ringBell: () => {},
+      encoder,
+      histograms: stage.timings,
+      fallback,
+    });
+  } catch (error) {
+    stage.finish();
+    throw error;
+  }
+  return runInline(stage, inner);
+}
+
+function runInline(stage: ControlledStage, inner: ResponseStage): InlineStage {
+  const unguard = guardExit(() => inner.abandon());
+  let finished = false;
+  return Object.assign(stage, {
+    doWork(nowNs = monotonicNow()): number {
+      if (finished) return 0;
+      try {
+        return inner.doWork(nowNs);
+      } finally {
+        stage.drainEvents();
+        if (inner.ended) {
+          finished = true;
+          unguard();
+          stage.finish();
+        }
+      }
+    },
+    park(): void {
+      if (!finished) inner.park();
+    },
+  });
+}

@@ -1,0 +1,216 @@
+import { AckgateError, AckgateRangeError } from '../errors.js';
+import { Policy, type ResolvedPolicy, resolvePolicy } from '../policy/index.js';
+import { checkRingSize } from '../ring/layout.js';
+import type { Logger } from '../shared/logger.js';
+import { silentLogger } from '../shared/logger.js';
+import type { StageOptions } from './api.js';
+
+/** Limits that the stage itself works with. Plain data: they are posted to the Worker. */
+export interface StageLimits {
+  epoch: number;
+  heartbeatIntervalNs: number;
+  blockedTimeoutNs: number;
+  blockedTotalNs: number;
+  recordsPerBatch: number;
+  flushBytes: number;
+  flushRecords: number;
+  flushDelayNs: number;
+}
+
+/** Options after checking, with every default filled in. */
+export interface CheckedOptions {
+  ring: { capacity: number; maxPayload: number };
+  connections: number;
+  policy: ResolvedPolicy;
+  zone: string | undefined;
+  backend: 'auto' | 'uring' | 'posix';
+  idle: 'spin' | 'backoff' | 'park';
+  encoder: string | null;
+  kernelSendBufferBytes: number;
+  ringEntries: number;
+  sqpoll: boolean;
+  logger: Logger;
+  limits: StageLimits;
+}
+
+export const connectionsMax = 32_768;
+
+const known = [
+  'ring',
+  'policy',
+  'epoch',
+  'zone',
+  'connections',
+  'heartbeatIntervalMs',
+  'backend',
+  'idle',
+  'encoder',
+  'blockedTimeoutMs',
+  'blockedTotalMs',
+  'kernelSendBufferBytes',
+  'recordsPerBatch',
+  'flushBytes',
+  'flushRecords',
+  'flushDelayUs',
+  'ringEntries',
+  'sqpoll',
+  'logger',
+] as const satisfies readonly (keyof StageOptions)[];
+
+/** Throws an `AckgateError` that names the option for everything that can't be meant. */
+export function checkOptions(options: StageOptions): CheckedOptions {
+  checkKeys('options', options, known);
+  const ring = options.ring ?? {};
+  checkKeys('options.ring', ring, ['capacity', 'maxPayload']);
+  const { capacity = 4096, maxPayload = 448 } = ring;
+  checkRingSize(capacity, maxPayload);
+  if (maxPayload > 60_000) {
+    throw range(
+      'ring.maxPayload',
+      'an integer from 1 to 60,000 bytes: a frame must fit into a send buffer',
+      maxPayload,
+    );
+  }
+  const number = (
+    name: NumericOption,
+    fallback: number,
+    min: number,
+    max: number,
+    integer = true,
+  ): number => {
+    const value: unknown = options[name] ?? fallback;
+    const fits =
+      typeof value === 'number' && value >= min && value <= max && (!integer || Number.isInteger(value));
+    if (!fits) throw range(name, `${integer ? 'an integer' : 'a number'} from ${min} to ${max}`, value);
+    return value;
+  };
+  const ringEntries = number('ringEntries', 4096, 64, 32_768);
+  if ((ringEntries & (ringEntries - 1)) !== 0) {
+    throw new AckgateRangeError(
+      'ERR_ACKGATE_NOT_POWER_OF_TWO',
+      `ringEntries must be a power of two, got ${ringEntries}`,
+    );
+  }
+  return {
+    ring: { capacity, maxPayload },
+    connections: number('connections', 16_384, 1, connectionsMax),
+    policy: checkPolicy(options.policy ?? 'local'),
+    zone: checkZone(options.zone),
+    backend: oneOf('backend', options.backend ?? 'auto', ['auto', 'uring', 'posix']),
+    idle: oneOf('idle', options.idle ?? 'park', ['spin', 'backoff', 'park']),
+    encoder: checkEncoderUrl(options.encoder),
+    kernelSendBufferBytes: number('kernelSendBufferBytes', 0, 0, 2 ** 30),
+    ringEntries,
+    sqpoll: checkBoolean('sqpoll', options.sqpoll ?? false),
+    logger: checkLogger(options.logger ?? silentLogger),
+    limits: {
+      epoch: number('epoch', 0, 0, Number.MAX_SAFE_INTEGER),
+      // A timer can't count further than 2^31-1 ms, and nobody means to.
+      heartbeatIntervalNs: number('heartbeatIntervalMs', 1000, 0, 2 ** 31 - 1, false) * 1e6,
+      blockedTimeoutNs: number('blockedTimeoutMs', 5000, 1, 2 ** 31 - 1, false) * 1e6,
+      blockedTotalNs: number('blockedTotalMs', 0, 0, 2 ** 31 - 1, false) * 1e6,
+      recordsPerBatch: number('recordsPerBatch', 1024, 1, 1 << 20),
+      flushBytes: number('flushBytes', 1400, 1, 65_536),
+      flushRecords: number('flushRecords', 256, 1, 1 << 20),
+      flushDelayNs: number('flushDelayUs', 200, 0, 1e6, false) * 1e3,
+    },
+  };
+}
+
+type NumericOption = {
+  [K in keyof StageOptions]-?: NonNullable<StageOptions[K]> extends number ? K : never;
+}[keyof StageOptions];
+
+/** A mode, a policy text, or a `Policy`. */
+export function checkPolicy(policy: unknown): ResolvedPolicy {
+  if (policy instanceof Policy) return { mode: 'custom', byte: 255, policy };
+  if (typeof policy !== 'string') {
+    throw new AckgateError(
+      'ERR_ACKGATE_INVALID_ARGUMENT',
+      `policy must be a mode, a policy text or a Policy, got ${typeof policy}`,
+    );
+  }
+  return resolvePolicy(policy);
+}
+
+/** Refuses anything but a plain set of known options, and suggests what a misspelt one may have meant. */
+export function checkKeys(what: string, value: object, allowed: readonly string[]): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', `${what} must be an object`);
+  }
+  for (const key of Object.keys(value)) {
+    if (allowed.includes(key)) continue;
+    const close = allowed.find((name) => editDistance(name.toLowerCase(), key.toLowerCase()) <= 2);
+    const hint = close === undefined ? `known are ${allowed.join(', ')}` : `did you mean ${close}?`;
+    throw new AckgateError('ERR_ACKGATE_UNKNOWN_OPTION', `unknown option "${key}" in ${what}: ${hint}`);
+  }
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next[j] = Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
+    }
+    row = next;
+  }
+  return row[b.length];
+}
+
+function oneOf<T extends string>(name: string, value: unknown, allowed: readonly T[]): T {
+  if (!allowed.includes(value as T)) {
+    throw new AckgateError(
+      'ERR_ACKGATE_INVALID_ARGUMENT',
+      `${name} must be one of ${allowed.join(', ')}, got ${String(value)}`,
+    );
+  }
+  return value as T;
+}
+
+function checkBoolean(name: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') {
+    throw new AckgateError(
+      'ERR_ACKGATE_INVALID_ARGUMENT',
+      `${name} must be true or false, got ${String(value)}`,
+    );
+  }
+  return value;
+}
+
+function checkZone(zone: unknown): string | undefined {
+  if (zone !== undefined && (typeof zone !== 'string' || zone === '')) {
+    throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', 'zone must be a non-empty string');
+  }
+  return zone;
+}
+
+function checkEncoderUrl(encoder: unknown): string | null {
+  if (encoder === undefined) return null;
+  if (encoder instanceof URL) return encoder.href;
+  if (typeof encoder === 'string' && encoder !== '') return encoder;
+  throw new AckgateError(
+    'ERR_ACKGATE_INVALID_ARGUMENT',
+    'encoder must be the URL of a module: the stage runs on a thread of its own, where a function can not be sent',
+  );
+}
+
+function checkLogger(logger: unknown): Logger {
+  const candidate = logger as Partial<Logger>;
+  for (const level of ['debug', 'info', 'warn', 'error'] as const) {
+    if (typeof candidate?.[level] !== 'function') {
+      throw new AckgateError(
+        'ERR_ACKGATE_INVALID_ARGUMENT',
+        `logger must have debug, info, warn and error; ${level} is missing`,
+      );
+    }
+  }
+  return candidate as Logger;
+}
+
+function range(name: string, expected: string, value: unknown): AckgateError | AckgateRangeError {
+  const message = `${name} must be ${expected}, got ${String(value)}`;
+  return typeof value === 'number'
+    ? new AckgateRangeError('ERR_ACKGATE_OUT_OF_RANGE', message)
+    : new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', message);
+}

@@ -1,0 +1,111 @@
+import { Worker } from 'node:worker_threads';
+import { nativeAddon } from '../egress/native.js';
+import { AckgateError, type AckgateErrorCode, ackgateErrorCodes } from '../errors.js';
+import { CursorLines } from '../gate/cursor-lines.js';
+import { NodeNames } from '../gate/node-names.js';
+import { customModeByte } from '../policy/index.js';
+import { createMemory, nodeLines, type StageMemory } from '../shared/memory.js';
+import type { Stage, StageOptions } from './api.js';
+import { ControlledStage } from './controlled-stage.js';
+import { guardExit } from './exit-guard.js';
+import { type CheckedOptions, checkOptions } from './options.js';
+import { createTimingHistograms } from './timings.js';
+import type { WorkerInput, WorkerMessage } from './worker.js';
+
+/**
+ * Starts a stage on a thread of its own.
+ *
+ * @throws `AckgateError` for options that can't be meant, ERR_ACKGATE_ADDON_MISSING, ERR_ACKGATE_URING_UNAVAILABLE,
+ *   ERR_ACKGATE_ENCODER_MODULE
+ */
+export async function startStage(options: StageOptions = {}): Promise<Stage> {
+  const checked = checkOptions(options);
+  const { stage, memory, wakeFd } = createControlledStage(checked);
+  const { policy } = checked;
+  const input: WorkerInput = {
+    memory,
+    wakeFd,
+    limits: checked.limits,
+    policy: policy.byte === customModeByte ? policy.policy.toString() : policy.mode,
+    backend: checked.backend,
+    idle: checked.idle,
+    encoder: checked.encoder,
+    ringEntries: checked.ringEntries,
+    sqpoll: checked.sqpoll,
+    histograms: stage.timings,
+  };
+  const worker = new Worker(new URL('./worker.js', import.meta.url), {
+    workerData: input,
+    name: 'ackgate stage',
+  });
+  const unguard = guardExit(() => stage.abandon());
+  let refused: Extract<WorkerMessage, object> | null = null;
+
+  return new Promise((resolve, reject) => {
+    worker.on('message', (message: WorkerMessage) => {
+      if (message === 'ready') {
+        warnOfFewFds(checked);
+        resolve(stage);
+      } else if (message === 'events') stage.drainEvents();
+      else refused = message;
+    });
+    worker.on('error', (error) => {
+      refused = error as Error & { code: string | undefined };
+    });
+    worker.on('exit', () => {
+      unguard();
+      stage.finish();
+      // Settles nothing when the stage had started: then its events have told.
+      reject(refusal(refused));
+    });
+  });
+}
+
+/** Shared memory and the control side of a stage that is yet to run. */
+export function createControlledStage(options: CheckedOptions): {
+  stage: ControlledStage;
+  memory: StageMemory;
+  wakeFd: number;
+} {
+  const memory = createMemory({
+    connections: options.connections,
+    ringCapacity: options.ring.capacity,
+    maxPayload: options.ring.maxPayload,
+  });
+  seatPrimary(memory, options.zone);
+  const wakeFd = nativeAddon().createWakeFd();
+  if (wakeFd < 0) {
+    throw new AckgateError('ERR_ACKGATE_TOO_MANY_FDS', `no eventfd could be made (errno ${-wakeFd})`);
+  }
+  return { stage: new ControlledStage(memory, wakeFd, options, createTimingHistograms()), memory, wakeFd };
+}
+
+/** Name of the primary among the nodes. */
+const primaryName = 'primary';
+
+/** The primary is part of every view, from the start, on line 0. */
+function seatPrimary(memory: StageMemory, zone: string | undefined): void {
+  const lines = new CursorLines(memory.buffer, nodeLines + 1);
+  new NodeNames(memory.buffer).findOrAdd(primaryName, zone, (line, zoneId) => lines.setZone(line, zoneId));
+  lines.activate(0, 0);
+}
+
+function warnOfFewFds({ connections, logger }: CheckedOptions): void {
+  const { soft } = nativeAddon().fdLimits();
+  const needed = connections * 2;
+  if (soft < needed) {
+    logger.warn(
+      { limit: soft, needed },
+      'fewer file descriptors are allowed than all connections would take',
+    );
+  }
+}
+
+function refusal(refused: { code: string | undefined; message: string } | null): AckgateError {
+  const known = ackgateErrorCodes.find((code) => code === refused?.code) as AckgateErrorCode | undefined;
+  const message = refused?.message ?? 'its thread ended before it was ready';
+  return new AckgateError(
+    known ?? 'ERR_ACKGATE_STAGE_FAILED',
+    known ? message : `the stage failed: ${message}`,
+  );
+}

@@ -1,0 +1,65 @@
+import { type Sender, SenderState } from '../egress/sender.js';
+import type { DegradationLogger } from '../gate/degradation-logger.js';
+import type { ResponseStage } from './response-stage.js';
+import { statusIndex as at, backends, dropsIndex } from './status.js';
+
+export interface StatusSources {
+  stage: ResponseStage;
+  nowNs: number;
+  degradation: DegradationLogger;
+  blockedNow: number;
+  samplesDropped: number;
+  logLinesDropped: number;
+  ringDepth: number;
+  sender: Sender;
+  epoch: number;
+}
+
+/** Gathers everything that the status block shows. */
+export function fillStatus(values: Float64Array, sources: StatusSources): void {
+  const { stage, nowNs, degradation, sender } = sources;
+  const { gate, egress } = stage;
+  const { counters } = egress;
+  values[at.statusNs] = nowNs;
+  values[at.lastDoWorkNs] = stage.lastDoWorkNs;
+  values[at.backendIndex] = backends.indexOf(sender.backend);
+  values[at.modeByte] = gate.policy.byte;
+  values[at.epoch] = sources.epoch;
+  values[at.durablePos] = gate.durablePos;
+  values[at.journalCursor] = gate.journalCursor;
+  values[at.replicaCursor] = gate.evaluator.replicaCursor;
+  values[at.connectedNodes] = gate.connectedNodes;
+  values[at.gateClosed] = gate.closed ? 1 : 0;
+  values[at.policyDegraded] = degradation.policyDegraded ? 1 : 0;
+  values[at.connections] = egress.table.count;
+  values[at.blockedNow] = sources.blockedNow;
+  values[at.ringDepth] = sources.ringDepth;
+  values[at.policyDegradedNanos] = degradation.degradedNanosAt(nowNs);
+  values[at.gateWaits] = gate.waits;
+  values[at.gateJournal] = gate.openedByJournal;
+  values[at.gateReplication] = gate.openedByReplication;
+  values[at.rounds] = stage.rounds;
+  values[at.busyRounds] = stage.busyRounds;
+  values[at.parks] = stage.parks;
+  values[at.recordsIn] = stage.recordsIn;
+  values[at.recordsReleased] = counters.recordsReleased;
+  values[at.recordsDiscarded] = counters.recordsDiscarded;
+  values[at.bytesAppended] = counters.bytesAppended;
+  values[at.bytesSent] = counters.bytesSent;
+  values[at.bytesUnsent] = counters.bytesUnsent;
+  values[at.batches] = stage.batches;
+  values[at.flushes] = counters.flushes;
+  values[at.sends] = counters.sends;
+  values[at.shortSends] = counters.shortSends;
+  values[at.blockedSends] = counters.blockedSends;
+  values[at.heartbeats] = counters.heartbeats;
+  values[at.pushes] = stage.pushes;
+  values[at.controlRecords] = stage.controlRecords;
+  values[at.encoderErrors] = counters.encoderErrors;
+  values[at.logLinesDropped] = sources.logLinesDropped;
+  values[at.samplesDropped] = sources.samplesDropped;
+  values[at.completionOverflows] = sender.state[SenderState.overflows];
+  for (let reason = 0; reason < counters.drops.length; reason++) {
+    values[dropsIndex + reason] = counters.drops[reason];
+  }
+}

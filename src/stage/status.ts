@@ -1,0 +1,190 @@
+import { dropReasons } from '../egress/counters.js';
+import type { Backend } from '../egress/sender.js';
+import { customModeByte, type DurabilityMode, modeFromByte } from '../policy/index.js';
+import { statusBytes, statusOffset } from '../shared/memory.js';
+import type { StageStateName } from './state.js';
+
+/**
+ * The status block: gauges and counters that any thread may read, written as a whole under a sequence lock.
+ *
+ *       0   lock       i32, odd while the stage writes
+ *       4   textBytes  i32
+ *      64   values     f64 each, in the order of `statusFields`
+ *    2048   text       UTF-8 JSON { policy, features, fallback }
+ */
+const valuesAt = 64;
+const textAt = 2048;
+const textBytesMax = statusBytes - textAt;
+const readTriesMax = 100;
+
+const gauges = [
+  'statusNs',
+  'lastDoWorkNs',
+  'backendIndex',
+  'modeByte',
+  'epoch',
+  'durablePos',
+  'journalCursor',
+  'replicaCursor',
+  'connectedNodes',
+  'gateClosed',
+  'policyDegraded',
+  'connections',
+  'blockedNow',
+  'ringDepth',
+  'ringEntries',
+] as const;
+const counters = [
+  'policyDegradedNanos',
+  'gateWaits',
+  'gateJournal',
+  'gateReplication',
+  'rounds',
+  'busyRounds',
+  'parks',
+  'recordsIn',
+  'recordsReleased',
+  'recordsDiscarded',
+  'bytesAppended',
+  'bytesSent',
+  'bytesUnsent',
+  'batches',
+  'flushes',
+  'sends',
+  'shortSends',
+  'blockedSends',
+  'heartbeats',
+  'pushes',
+  'controlRecords',
+  'encoderErrors',
+  'logLinesDropped',
+  'samplesDropped',
+  'completionOverflows',
+  'dropsOverflow',
+  'dropsBlocked',
+  'dropsReset',
+  'dropsSendError',
+  'dropsFenced',
+  'dropsDrainTimeout',
+  'dropsDisconnected',
+  'dropsStageFailed',
+] as const;
+
+/** Everything numeric in the block. `drops…` stand in the order of `dropReasons`. */
+export const statusFields = [...gauges, ...counters] as const;
+export type StatusField = (typeof statusFields)[number];
+export const statusIndex = Object.fromEntries(statusFields.map((name, index) => [name, index])) as Record<
+  StatusField,
+  number
+>;
+export const dropsIndex = statusIndex.dropsOverflow;
+if (statusFields.length - dropsIndex !== dropReasons.length)
+  throw new Error('drop reasons and status disagree');
+if (valuesAt + statusFields.length * 8 > textAt) throw new Error('status values overlap the text');
+
+export const backends: readonly Backend[] = ['uring', 'posix', 'simulated'];
+
+export interface StatusText {
+  policy: string;
+  features: readonly string[];
+  /** Why `auto` did not take io_uring; null when it did. */
+  fallback: string | null;
+}
+
+/** A consistent copy of the status block. Times are monotonic nanoseconds, the rest counts since the start. */
+export type StageStatus = Record<Exclude<StatusField, 'backendIndex'>, number> &
+  StatusText & {
+    state: StageStateName;
+    backend: Backend;
+    mode: DurabilityMode | 'custom';
+    /** How old the copy is. */
+    ageNs: number;
+  };
+
+/** What the block holds, before it is dressed up. */
+export interface StatusReading {
+  values: Float64Array;
+  text: StatusText;
+}
+
+export class StatusWriter {
+  readonly values = new Float64Array(statusFields.length);
+  readonly #lock: Int32Array;
+  readonly #shared: Float64Array;
+  readonly #text: Uint8Array;
+
+  constructor(buffer: SharedArrayBuffer) {
+    this.#lock = new Int32Array(buffer, statusOffset, 2);
+    this.#shared = new Float64Array(buffer, statusOffset + valuesAt, statusFields.length);
+    this.#text = new Uint8Array(buffer, statusOffset + textAt, textBytesMax);
+  }
+
+  /** Publishes `values` as they are. */
+  write(): void {
+    Atomics.add(this.#lock, 0, 1);
+    this.#shared.set(this.values);
+    Atomics.add(this.#lock, 0, 1);
+  }
+
+  writeText(text: StatusText): void {
+    const bytes = new TextEncoder().encode(JSON.stringify(text));
+    if (bytes.length > textBytesMax) throw new Error('status text too long');
+    Atomics.add(this.#lock, 0, 1);
+    this.#text.set(bytes);
+    this.#lock[1] = bytes.length;
+    Atomics.add(this.#lock, 0, 1);
+  }
+}
+
+export class StatusReader {
+  readonly #lock: Int32Array;
+  readonly #shared: Float64Array;
+  readonly #text: Uint8Array;
+  #last: StatusReading = {
+    values: new Float64Array(statusFields.length),
+    text: { policy: '', features: [], fallback: null },
+  };
+
+  constructor(buffer: SharedArrayBuffer) {
+    this.#lock = new Int32Array(buffer, statusOffset, 2);
+    this.#shared = new Float64Array(buffer, statusOffset + valuesAt, statusFields.length);
+    this.#text = new Uint8Array(buffer, statusOffset + textAt, textBytesMax);
+  }
+
+  /** A consistent copy; the last good one when the writer never let one happen. */
+  read(): StatusReading {
+    for (let tries = 0; tries < readTriesMax; tries++) {
+      const before = Atomics.load(this.#lock, 0);
+      if ((before & 1) !== 0) continue;
+      const values = this.#shared.slice();
+      const text = this.#text.slice(0, this.#lock[1]);
+      if (Atomics.load(this.#lock, 0) !== before) continue;
+      if (text.length > 0) this.#last = { values, text: JSON.parse(new TextDecoder().decode(text)) };
+      return this.#last;
+    }
+    return this.#last;
+  }
+}
+
+/** The public shape of a reading. */
+export function toStageStatus(
+  { values, text }: StatusReading,
+  state: StageStateName,
+  nowNs: number,
+): StageStatus {
+  const numbers: Partial<Record<StatusField, number>> = {};
+  for (const [index, name] of statusFields.entries()) numbers[name] = values[index];
+  const { backendIndex, ...rest } = numbers as Record<StatusField, number>;
+  const ageNs = Math.max(0, nowNs - rest.statusNs);
+  // The block is as old as the stage's last tick; time spent degraded goes on meanwhile.
+  if (rest.policyDegraded === 1 && state !== 'closed' && state !== 'failed')
+    rest.policyDegradedNanos += ageNs;
+  return {
+    ...rest,
+    ...text,
+    state,
+    backend: backends[backendIndex],
+    mode: rest.modeByte === customModeByte ? 'custom' : (modeFromByte(rest.modeByte) ?? 'custom'),
+    ageNs,
+  };
+}

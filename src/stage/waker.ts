@@ -1,0 +1,43 @@
+import type { RingPeer } from '../ring/producer.js';
+import type { Clock } from '../shared/clock.js';
+import { Word } from '../shared/memory.js';
+import { StageState } from './state.js';
+
+/** Wakes a parked stage from any thread, and tells a producer when to stop. */
+export class Waker implements RingPeer {
+  readonly #words: Int32Array;
+  #write: () => void;
+  readonly #clock: Clock;
+
+  /** `write` makes the stage's eventfd readable. */
+  constructor(buffer: SharedArrayBuffer, clock: Clock, write: () => void) {
+    this.#words = new Int32Array(buffer);
+    this.#clock = clock;
+    this.#write = write;
+  }
+
+  /** Call it after storing what the stage is to see: it looks once more after it has set the word. */
+  wake(): void {
+    const words = this.#words;
+    if (Atomics.load(words, Word.parked) === 0) return;
+    if (Atomics.compareExchange(words, Word.parked, 1, 0) !== 1) return;
+    if (Atomics.load(words, Word.state) < StageState.failed) this.#write();
+  }
+
+  /** The descriptor is about to be closed: another one may get its number. */
+  mute(): void {
+    this.#write = () => {};
+  }
+
+  published(): void {
+    this.wake();
+  }
+
+  stopped(): boolean {
+    return Atomics.load(this.#words, Word.state) > StageState.running;
+  }
+
+  stampNs(): number {
+    return Atomics.load(this.#words, Word.timings) === 0 ? 0 : this.#clock();
+  }
+}

@@ -1,0 +1,236 @@
+import { describe, expect, test } from 'vitest';
+import { Engine } from '#ackgate/demo/engine.js';
+import { Ledger } from '#ackgate/demo/ledger.js';
+import { OrderMix } from '#ackgate/demo/order-mix.js';
+import {
+  type Command,
+  encodeResponse,
+  RequestTag,
+  type Response,
+  ResponseTag,
+  response,
+  responseBytes,
+} from '#ackgate/demo/protocol.js';
+
+type Frame = Buffer | 'end';
+
+/** Clients and an engine joined by function calls: every frame that a server would send, in order. */
+class Market {
+  readonly engine = new Engine();
+  readonly ledgers: Ledger[] = [];
+  readonly frames: Frame[][] = [];
+  readonly commands: { clientId: number; command: Command }[] = [];
+  readonly #mixes: OrderMix[] = [];
+  readonly #numbers: number[] = [];
+
+  constructor(clients: number) {
+    for (let i = 0; i < clients; i++) {
+      const ledger = new Ledger();
+      this.ledgers.push(ledger);
+      this.#mixes.push(new OrderMix(i, ledger));
+      this.#numbers.push(0);
+      this.frames.push([]);
+      this.logon(i);
+    }
+    this.deliver();
+  }
+
+  logon(client: number): void {
+    this.ledgers[client].sent({ tag: RequestTag.logon, clientId: client + 1 }, 0);
+    this.#numbers[client] = 0;
+    const orderId = this.engine.lastRequestId(client + 1);
+    this.answer(client, response(ResponseTag.loggedOn, { orderId, sequence: this.engine.lastSequence }));
+    this.frames[client].push('end');
+  }
+
+  answer(client: number, answer: Response): void {
+    const body = Buffer.alloc(responseBytes);
+    encodeResponse(answer, ++this.#numbers[client], body);
+    this.frames[client].push(body);
+  }
+
+  request(client: number): void {
+    const request = this.#mixes[client].next();
+    this.ledgers[client].sent(request, 0);
+    if (request.tag === RequestTag.query) {
+      this.answer(client, this.engine.query(client + 1, request.requestId, request.target));
+    } else if (request.tag !== RequestTag.logon && request.tag !== RequestTag.logoff) {
+      const sequence = this.engine.lastSequence + 1;
+      this.commands.push({ clientId: client + 1, command: request });
+      for (const answer of this.engine.apply(sequence, client + 1, request)) {
+        this.answer(answer.clientId - 1, answer.response);
+      }
+    }
+    this.frames[client].push('end');
+  }
+
+  deliver(): void {
+    for (const [client, ledger] of this.ledgers.entries()) deliver(ledger, this.frames[client].splice(0));
+  }
+}
+
+function deliver(ledger: Ledger, frames: Frame[]): void {
+  for (const frame of frames) {
+    if (frame === 'end') ledger.endOfBatch();
+    else ledger.received(frame);
+  }
+}
+
+const nothingWrong = { missing: 0, duplicated: 0, outOfOrder: 0, corrupted: 0 };
+
+/** A market that has run for a while, with the frames of the first client held back. */
+function marketWithPendingFrames(): { market: Market; frames: Frame[]; ledger: Ledger } {
+  const market = new Market(2);
+  for (let i = 0; i < 200; i++) {
+    market.request(i % 2);
+    market.deliver();
+  }
+  for (let i = 0; i < 60; i++) market.request(i % 2);
+  const frames = market.frames[0].splice(0);
+  market.deliver();
+  return { market, frames, ledger: market.ledgers[0] };
+}
+
+test('finds nothing wrong with what the engine says, however late it comes', () => {
+  const market = new Market(5);
+  for (let i = 0; i < 20_000; i++) {
+    market.request(i % 5);
+    if (i % 37 === 0) market.deliver();
+  }
+  market.deliver();
+  const seen = new Set<number>();
+  for (const ledger of market.ledgers) {
+    expect(ledger.violations).toEqual([]);
+    expect(ledger.verified).toEqual(nothingWrong);
+    expect(ledger.waiting).toBe(0);
+    for (const order of ledger.open.values()) seen.add(order.orderId);
+  }
+  expect(seen.size).toBe(market.engine.book.openOrders);
+  const sum = (role: 'makerFills' | 'takerFills') =>
+    market.ledgers.map((ledger) => ledger[role]).reduce((a, b) => ({ ...b, count: a.count + b.count }));
+  expect(sum('makerFills').count).toBe(sum('takerFills').count);
+  expect(sum('makerFills').count).toBeGreaterThan(1000);
+});
+
+test('the engine says the same again when its journal is replayed', () => {
+  const market = new Market(3);
+  for (let i = 0; i < 3000; i++) {
+    market.request(i % 3);
+    if (i % 10 === 0) market.deliver();
+  }
+  const replayed = new Engine();
+  for (const [i, { clientId, command }] of market.commands.entries()) {
+    expect(replayed.refusal(clientId, command)).toBeNull();
+    replayed.apply(i + 1, clientId, command);
+  }
+  for (const side of [0, 1] as const) {
+    const orders = (engine: Engine) =>
+      [...engine.book.orders(side)].map(({ orderId, price, filled }) => [orderId, price, filled]);
+    expect(orders(replayed)).toEqual(orders(market.engine));
+  }
+  for (const clientId of [1, 2, 3]) {
+    expect(replayed.lastRequestId(clientId)).toBe(market.engine.lastRequestId(clientId));
+  }
+});
+
+describe('notices', () => {
+  const bodies = (frames: Frame[]) => frames.flatMap((frame, i) => (frame === 'end' ? [] : [i]));
+
+  test('any single response that is lost', () => {
+    const count = bodies(marketWithPendingFrames().frames).length;
+    for (let n = 0; n < count; n++) {
+      const { frames, ledger } = marketWithPendingFrames();
+      frames.splice(bodies(frames)[n], 1);
+      deliver(ledger, frames);
+      // The last one leaves no gap behind it; the count of responses at the logoff shows it.
+      if (n < count - 1) expect(ledger.verified.missing).toBeGreaterThan(0);
+    }
+  });
+
+  test('any single response that comes twice', () => {
+    const count = bodies(marketWithPendingFrames().frames).length;
+    for (let n = 0; n < count; n++) {
+      const { frames, ledger } = marketWithPendingFrames();
+      const at = bodies(frames)[n];
+      frames.splice(at, 0, frames[at]);
+      deliver(ledger, frames);
+      expect(ledger.verified).toEqual({ ...nothingWrong, duplicated: 1 });
+    }
+  });
+
+  test('any two neighbouring responses that are swapped', () => {
+    const count = bodies(marketWithPendingFrames().frames).length;
+    for (let n = 0; n < count - 1; n++) {
+      const { frames, ledger } = marketWithPendingFrames();
+      const [a, b] = bodies(frames).slice(n, n + 2);
+      [frames[a], frames[b]] = [frames[b], frames[a]];
+      deliver(ledger, frames);
+      expect(ledger.verified.outOfOrder).toBeGreaterThan(0);
+    }
+  });
+
+  test('any single response that was changed, with a right checksum or not', () => {
+    const count = bodies(marketWithPendingFrames().frames).length;
+    for (let n = 0; n < count; n++) {
+      const { frames, ledger } = marketWithPendingFrames();
+      const at = bodies(frames)[n];
+      frames[at] = Buffer.from(frames[at] as Buffer);
+      frames[at][20 + (n % 4)] ^= 1;
+      deliver(ledger, frames);
+      expect(ledger.verified.corrupted).toBeGreaterThan(0);
+    }
+  });
+
+  test('a wrong price, quantity or order under a right checksum', () => {
+    for (const change of [{ price: 1 }, { quantity: 99_999 }, { filled: 99_999 }, { requestId: 77_777 }]) {
+      const { market, ledger } = marketWithPendingFrames();
+      market.frames[0].length = 0;
+      const fresh = new Ledger();
+      fresh.sent({ tag: RequestTag.limit, requestId: 1, side: 0, price: 10, quantity: 5 }, 0);
+      const right = response(ResponseTag.accepted, {
+        requestId: 1,
+        price: 10,
+        quantity: 5,
+        orderId: 3,
+        sequence: 3,
+        code: 1,
+      });
+      const body = Buffer.alloc(responseBytes);
+      encodeResponse({ ...right, ...change }, 1, body);
+      fresh.received(body);
+      expect(fresh.verified.corrupted, JSON.stringify(change)).toBe(1);
+      expect(ledger.verified.corrupted).toBe(0);
+    }
+  });
+
+  test('an end of batch too few and one too many', () => {
+    const few = marketWithPendingFrames();
+    few.frames.splice(few.frames.indexOf('end'), 1);
+    deliver(few.ledger, few.frames);
+    few.ledger.giveUp();
+    expect(few.ledger.verified.missing).toBeGreaterThan(0);
+    const many = marketWithPendingFrames();
+    deliver(many.ledger, [...many.frames, 'end']);
+    expect(many.ledger.verified).toEqual({ ...nothingWrong, duplicated: 1 });
+  });
+
+  test('an acknowledged order that the server forgot over a restart, but not one it never acknowledged', () => {
+    const ledger = new Ledger();
+    const market = new Market(1);
+    market.logon(0);
+    const [logon] = market.frames[0];
+    const order = { tag: RequestTag.limit, side: 0, price: 10, quantity: 5 } as const;
+    ledger.sent({ ...order, requestId: 1 }, 0);
+    const body = Buffer.alloc(responseBytes);
+    const fields = { requestId: 1, price: 10, quantity: 5, orderId: 1, sequence: 0, code: 1 };
+    encodeResponse(response(ResponseTag.accepted, { ...fields, sequence: 1 }), 1, body);
+    deliver(ledger, [body, 'end']);
+    ledger.sent({ ...order, requestId: 2 }, 0);
+    ledger.disconnected();
+    ledger.sent({ tag: RequestTag.logon, clientId: 1 }, 0);
+    deliver(ledger, [logon, 'end']);
+    // Also the sequence fell back behind one that was seen.
+    expect(ledger.verified).toEqual({ ...nothingWrong, missing: 1, outOfOrder: 1 });
+    expect(ledger.orders.size).toBe(0);
+  });
+});
