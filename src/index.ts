@@ -25,8 +25,8 @@ export type {
   StageEvents,
   StageOptions,
 } from './stage/api.js';
-export { type OpenedStage, openStage, type StageHandle } from './stage/handle.js';
 export { createInlineStage, type InlineStage, type InlineStageOptions } from './stage/inline-stage.js';
+export { type OpenedStage, openStage, type StageHandle } from './stage/open-stage.js';
 export { startStage } from './stage/start-stage.js';
 export type { StageStatus } from './stage/status.js';
 export type { TimingHistograms, TimingName } from './stage/timings.js';

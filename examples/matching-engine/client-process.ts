@@ -31,9 +31,9 @@ async function main(): Promise<void> {
   await load.connect();
   tell({ type: 'ready' });
   await commanded;
-  tell({ type: 'result', result: await load.finish() });
-  process.disconnect?.();
-  process.exitCode = 0;
+  process.send?.({ type: 'result', result: await load.finish() } satisfies ClientMessage, () =>
+    process.exit(0),
+  );
 }
 
 async function run(load: Load): Promise<void> {

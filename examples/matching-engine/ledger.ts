@@ -44,7 +44,8 @@ export interface OwnOrder {
   exact: boolean;
 }
 
-interface Outstanding {
+/** A request that was sent and not wholly answered. */
+export interface Outstanding {
   readonly request: Request;
   /** When it should have been sent, in milliseconds; latency counts from here. */
   readonly intendedAtMs: number;
@@ -144,8 +145,8 @@ export class Ledger {
     if (problem !== null) this.#violation('corrupted', `response ${response.number}: ${problem}`);
   }
 
-  /** Takes an end-of-batch frame. Returns when the request that it ends was meant to be sent, or null. */
-  endOfBatch(): number | null {
+  /** Takes an end-of-batch frame. Returns the request that it ends, or null. */
+  endOfBatch(): Readonly<Outstanding> | null {
     const ended = this.#outstanding[this.#head];
     if (ended === undefined) {
       this.#violation('duplicated', 'an end of batch for no request');
@@ -158,7 +159,7 @@ export class Ledger {
       const order = this.orders.get(request.requestId);
       if (order?.status === OrderStatus.open) this.#violation('corrupted', 'a market order was left open');
     }
-    return ended.intendedAtMs;
+    return ended;
   }
 
   /** False when the content must not be looked at: the response was seen before. */

@@ -147,8 +147,6 @@ export class Load {
   }
 
   #onAnswered(intendedAtMs: number): void {
-    // Only what was answered while orders were sent or waited for; logoffs are no orders.
-    if (this.#answered === this.#sent) return;
     this.#answered++;
     this.#lastAnswerMs = performance.now();
     this.#interval.recordValue(Math.max(0, Math.round((this.#lastAnswerMs - intendedAtMs) * 1000)));

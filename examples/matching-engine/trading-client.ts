@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { ControlTag, FrameReader } from './frames.js';
-import { Ledger } from './ledger.js';
+import { Ledger, type Outstanding } from './ledger.js';
 import { OrderMix } from './order-mix.js';
 import { encodeRequest, type Request, RequestTag, responseBytes } from './protocol.js';
 
@@ -53,7 +53,6 @@ export class TradingClient {
       socket.on('error', (error) => {
         failure = error;
       });
-      socket.on('end', () => socket.end());
       socket.on('close', () => {
         this.#socket = null;
         reject(failure);
@@ -118,19 +117,18 @@ export class TradingClient {
       case ControlTag.disconnect:
       case ControlTag.engineError:
         return;
-      case ControlTag.endOfBatch: {
-        const intendedAtMs = this.ledger.endOfBatch();
-        if (this.#loggedOn !== null) {
-          this.#loggedOn();
-          this.#loggedOn = null;
-        } else if (intendedAtMs !== null) {
-          this.#onAnswered(intendedAtMs);
-        }
-        if (this.ledger.waiting === 0) this.#wakeWaiter?.();
+      case ControlTag.endOfBatch:
+        this.#ended(this.ledger.endOfBatch());
         return;
-      }
       default:
         this.ledger.received(body);
     }
+  }
+
+  #ended(ended: Outstanding | null): void {
+    const tag = ended?.request.tag;
+    if (tag === RequestTag.logon) this.#loggedOn?.();
+    else if (ended !== null && tag !== RequestTag.logoff) this.#onAnswered(ended.intendedAtMs);
+    if (this.ledger.waiting === 0) this.#wakeWaiter?.();
   }
 }

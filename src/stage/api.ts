@@ -4,7 +4,7 @@ import type { Cursors } from '../gate/cursors.js';
 import type { DurabilityMode, Policy } from '../policy/index.js';
 import type { Producer } from '../ring/producer.js';
 import type { Logger } from '../shared/logger.js';
-import type { StageHandle } from './handle.js';
+import type { StageHandle } from './open-stage.js';
 import type { StageStatus } from './status.js';
 import type { TimingHistograms } from './timings.js';
 

@@ -1,15 +1,11 @@
 import { nativeAddon } from '../egress/native.js';
 import { AckgateError } from '../errors.js';
-import { CursorLines } from '../gate/cursor-lines.js';
-import { Cursors } from '../gate/cursors.js';
-import { NodeNames } from '../gate/node-names.js';
-import { RingObserver } from '../ring/consumer.js';
-import { Producer } from '../ring/producer.js';
-import { type Clock, monotonicNow } from '../shared/clock.js';
-import { checkMemory, nodeLines, type StageMemory, Word } from '../shared/memory.js';
-import { StageState, stageStateNames } from './state.js';
-import { type StageStatus, StatusReader, toStageStatus } from './status.js';
-import { Waker } from './waker.js';
+import type { Cursors } from '../gate/cursors.js';
+import type { Producer } from '../ring/producer.js';
+import { checkMemory, type StageMemory, Word } from '../shared/memory.js';
+import { StageView } from './stage-view.js';
+import { StageState } from './state.js';
+import type { StageStatus } from './status.js';
 
 /** Names a running stage for other threads of this process. Plain data: post it anywhere. */
 export interface StageHandle {
@@ -26,41 +22,6 @@ export interface OpenedStage {
   status(): StageStatus;
   /** Gives the writing end and the descriptor back. Does nothing the second time. */
   close(): void;
-}
-
-/** The parts of a stage's memory that every thread looks at in the same way. */
-export class StageView {
-  readonly producer: Producer;
-  readonly cursors: Cursors;
-  readonly waker: Waker;
-  readonly output: RingObserver;
-  readonly words: Int32Array;
-  readonly #status: StatusReader;
-  readonly #clock: Clock;
-
-  constructor(memory: StageMemory, wakeFd: number, clock: Clock = monotonicNow) {
-    const addon = nativeAddon();
-    this.#clock = clock;
-    this.words = new Int32Array(memory.buffer);
-    this.waker = new Waker(memory.buffer, clock, () => addon.wake(wakeFd));
-    this.producer = new Producer(memory.output, this.waker);
-    this.output = new RingObserver(memory.output);
-    this.cursors = new Cursors({
-      lines: new CursorLines(memory.buffer, nodeLines + 1),
-      names: new NodeNames(memory.buffer),
-      highestPublished: () => this.output.highestSeq(),
-      wake: () => this.waker.wake(),
-    });
-    this.#status = new StatusReader(memory.buffer);
-  }
-
-  get state(): number {
-    return Atomics.load(this.words, Word.state);
-  }
-
-  status(): StageStatus {
-    return toStageStatus(this.#status.read(), stageStateNames[this.state], this.#clock());
-  }
 }
 
 /**

@@ -1,0 +1,82 @@
+/**
+ * Entry of the server process: `node server-process.js '{"directory":"…","port":7000,…}'`. Started by another
+ * program with an IPC channel it reports there, and ends when the channel does; by hand it prints lines.
+ */
+import pino from 'pino';
+import { MatchingServer, type ServerConfig, type ServerStatus } from './server.js';
+
+export type ServerCommand = 'status' | 'close';
+export type ServerMessage =
+  | { type: 'listening'; port: number; status: ServerStatus }
+  | { type: 'status'; status: ServerStatus }
+  /** The reason for an exit code other than 0. */
+  | { type: 'failed'; message: string };
+
+const defaults: ServerConfig = {
+  directory: 'journal',
+  port: 7000,
+  policy: 'local',
+  backend: 'auto',
+  connections: 1024,
+};
+const managed = process.send !== undefined;
+// Synchronous, so that the last line is written before the process ends.
+const logger = pino(
+  { name: 'matching-engine', level: managed ? 'error' : 'info' },
+  pino.destination({ fd: 2, sync: true }),
+);
+
+let server: MatchingServer | null = null;
+let ending = false;
+
+async function main(): Promise<void> {
+  const config: ServerConfig = { ...defaults, ...JSON.parse(process.argv[2] ?? '{}') };
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    // A Ctrl-C reaches the whole group of processes; under a parent it is the parent who ends this one in order.
+    process.on(signal, () => {
+      if (signal === 'SIGTERM' || !managed) end(0);
+    });
+  }
+  process.on('disconnect', () => end(0));
+  process.on('message', (command: ServerCommand) => {
+    if (command === 'close') end(0);
+    else if (server !== null) tell({ type: 'status', status: server.status() });
+  });
+  server = await MatchingServer.start(config, fail, logger);
+  tell({ type: 'listening', port: server.port, status: server.status() });
+  if (!managed) logger.info({ port: server.port, policy: config.policy }, 'listening');
+}
+
+function tell(message: ServerMessage): void {
+  if (process.connected) process.send?.(message);
+}
+
+function fail(error: unknown): void {
+  const message = explain(error);
+  tell({ type: 'failed', message });
+  process.stderr.write(`matching engine: ${message}\n`);
+  end(1);
+}
+
+async function end(exitCode: number): Promise<void> {
+  if (ending) return;
+  ending = true;
+  process.exitCode = exitCode;
+  try {
+    await server?.close();
+  } catch (error) {
+    // A journal that failed says so once more when it is closed.
+    if (exitCode === 0) process.stderr.write(`matching engine: ${explain(error)}\n`);
+    process.exitCode = 1;
+  }
+  if (process.connected) process.disconnect();
+}
+
+function explain(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === 'EADDRINUSE') return `the port is in use: ${message}`;
+  if (code === 'EACCES') return `no permission: ${message}`;
+  return code === undefined ? message : `${message} (${code})`;
+}
+
+main().catch(fail);

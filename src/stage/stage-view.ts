@@ -1,0 +1,46 @@
+import { nativeAddon } from '../egress/native.js';
+import { CursorLines } from '../gate/cursor-lines.js';
+import { Cursors } from '../gate/cursors.js';
+import { NodeNames } from '../gate/node-names.js';
+import { RingObserver } from '../ring/consumer.js';
+import { Producer } from '../ring/producer.js';
+import { type Clock, monotonicNow } from '../shared/clock.js';
+import { nodeLines, type StageMemory, Word } from '../shared/memory.js';
+import { stageStateNames } from './state.js';
+import { type StageStatus, StatusReader, toStageStatus } from './status.js';
+import { Waker } from './waker.js';
+
+/** The parts of a stage's memory that every thread looks at in the same way. */
+export class StageView {
+  readonly producer: Producer;
+  readonly cursors: Cursors;
+  readonly waker: Waker;
+  readonly output: RingObserver;
+  readonly words: Int32Array;
+  readonly #status: StatusReader;
+  readonly #clock: Clock;
+
+  constructor(memory: StageMemory, wakeFd: number, clock: Clock = monotonicNow) {
+    const addon = nativeAddon();
+    this.#clock = clock;
+    this.words = new Int32Array(memory.buffer);
+    this.waker = new Waker(memory.buffer, clock, () => addon.wake(wakeFd));
+    this.producer = new Producer(memory.output, this.waker);
+    this.output = new RingObserver(memory.output);
+    this.cursors = new Cursors({
+      lines: new CursorLines(memory.buffer, nodeLines + 1),
+      names: new NodeNames(memory.buffer),
+      highestPublished: () => this.output.highestSeq(),
+      wake: () => this.waker.wake(),
+    });
+    this.#status = new StatusReader(memory.buffer);
+  }
+
+  get state(): number {
+    return Atomics.load(this.words, Word.state);
+  }
+
+  status(): StageStatus {
+    return toStageStatus(this.#status.read(), stageStateNames[this.state], this.#clock());
+  }
+}
