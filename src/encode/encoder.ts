@@ -1,5 +1,6 @@
 import { AckgateError } from '../errors.js';
 import type { RecordView } from '../ring/consumer.js';
+import { loadDefault } from './load-default.js';
 
 /**
  * Turns a record into the body of its frame. Runs on the stage's thread for every record, after the gate: it must
@@ -16,24 +17,9 @@ export interface Encoder {
   encode(record: RecordView, out: Uint8Array): number;
 }
 
-export type EncoderFactory = () => Encoder | Promise<Encoder>;
-
 /** The encoder that a module has as its default export: the object itself, or a function that makes it. */
 export async function loadEncoder(url: string): Promise<Encoder> {
-  let exported: unknown;
-  try {
-    exported = ((await import(url)) as { default?: unknown }).default;
-    if (typeof exported === 'function') exported = await (exported as EncoderFactory)();
-  } catch (error) {
-    throw new AckgateError(
-      'ERR_ACKGATE_ENCODER_MODULE',
-      `encoder module ${url} could not be loaded: ${error}`,
-      {
-        cause: error,
-      },
-    );
-  }
-  return checkEncoder(exported, `default export of ${url}`);
+  return checkEncoder(await loadDefault(url, 'encoder'), `default export of ${url}`);
 }
 
 export function checkEncoder(value: unknown, what: string): Encoder {

@@ -1,3 +1,6 @@
+import { AckgateError } from '../errors.js';
+import { loadDefault } from './load-default.js';
+
 /** First byte of a control body. Application bodies start with `applicationTagMin` or above. */
 export const ControlTag = {
   heartbeat: 0x01,
@@ -55,3 +58,33 @@ export const lengthPrefixFraming: Framing = {
   serverBusy: control(ControlTag.serverBusy),
   disconnect: (reason) => control(ControlTag.disconnect, reason & 0xff),
 };
+
+const headerBytesMax = 16;
+/** Control frames are small: each must fit behind any body. */
+const controlBytesMax = 32;
+
+/** The framing that a module has as its default export: the object itself, or a function that makes it. */
+export async function loadFraming(url: string): Promise<Framing> {
+  return checkFraming(await loadDefault(url, 'framing'), `default export of ${url}`);
+}
+
+/** @throws ERR_ACKGATE_ENCODER_MODULE */
+export function checkFraming(value: unknown, what: string): Framing {
+  const framing = value as Partial<Framing> | null | undefined;
+  const refuse = (why: string) =>
+    new AckgateError('ERR_ACKGATE_ENCODER_MODULE', `${what} is no framing: ${why}`);
+  if (typeof framing?.writeHeader !== 'function' || typeof framing.disconnect !== 'function') {
+    throw refuse('writeHeader() and disconnect() are needed');
+  }
+  const { headerBytes } = framing;
+  if (!Number.isInteger(headerBytes) || !(headerBytes! >= 0) || headerBytes! > headerBytesMax) {
+    throw refuse(`headerBytes must be an integer from 0 to ${headerBytesMax}, got ${String(headerBytes)}`);
+  }
+  for (const name of ['heartbeat', 'endOfBatch', 'serverBusy'] as const) {
+    const bytes = framing[name];
+    if (!(bytes instanceof Uint8Array) || bytes.length > controlBytesMax) {
+      throw refuse(`${name} must be a Uint8Array of at most ${controlBytesMax} bytes`);
+    }
+  }
+  return framing as Framing;
+}

@@ -27,14 +27,17 @@ export class Consumer {
   readonly #doubles: Float64Array;
   readonly #ints: Uint32Array;
   readonly #shorts: Uint16Array;
-  /** One view per slot, made once: looking at a payload must not allocate. */
-  readonly #payloads: Uint8Array[];
+  /** One view per slot: looking at a payload must not allocate. */
+  readonly #payloads: (Uint8Array | undefined)[];
+  readonly #buffer: SharedArrayBuffer;
+  readonly #payloadsAt: number;
   readonly #slotBytes: number;
   #next: number;
   #publishedSeen: number;
   readonly #view = new SlotView();
 
-  constructor(handle: RingHandle) {
+  /** `lazyViews`: a slot's view is made when it is first read, for large rings that are hardly used. */
+  constructor(handle: RingHandle, options: { lazyViews?: boolean } = {}) {
     checkRingHandle(handle);
     const { buffer, byteOffset, capacity, maxPayload } = handle;
     this.capacity = capacity;
@@ -46,10 +49,10 @@ export class Consumer {
     this.#doubles = new Float64Array(buffer, start, length / 8);
     this.#ints = new Uint32Array(buffer, start, length / 4);
     this.#shorts = new Uint16Array(buffer, start, length / 2);
-    this.#payloads = Array.from(
-      { length: capacity },
-      (_, slot) => new Uint8Array(buffer, start + slot * this.#slotBytes + slotLayout.payload, maxPayload),
-    );
+    this.#buffer = buffer;
+    this.#payloadsAt = start + slotLayout.payload;
+    this.#payloads = new Array(capacity).fill(undefined);
+    if (!options.lazyViews) for (let slot = 0; slot < capacity; slot++) this.#payload(slot);
     this.#next = Atomics.load(this.#counters, ringLayout.consumed / 4);
     this.#publishedSeen = this.#next;
   }
@@ -78,7 +81,13 @@ export class Consumer {
     view.payloadLength = this.#ints[(at + slotLayout.payloadLength) >> 2];
     view.kind = this.#shorts[(at + slotLayout.kind) >> 1];
     view.flags = this.#shorts[(at + slotLayout.flags) >> 1];
-    view.bytes = this.#payloads[slot];
+    view.bytes = this.#payloads[slot] ?? this.#payload(slot);
+    return view;
+  }
+
+  #payload(slot: number): Uint8Array {
+    const view = new Uint8Array(this.#buffer, this.#payloadsAt + slot * this.#slotBytes, this.maxPayload);
+    this.#payloads[slot] = view;
     return view;
   }
 

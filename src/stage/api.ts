@@ -55,6 +55,8 @@ export interface StageOptions {
    * already encoded and are sent as they are, in a frame.
    */
   encoder?: URL | string;
+  /** URL of a module whose default export is a `Framing`. Default: a little-endian u32 length before each body. */
+  framing?: URL | string;
   /** Drop a client that takes nothing for this long, in milliseconds (default 5000). */
   blockedTimeoutMs?: number;
   /** Drop a client that is blocked for this long in total, even if it trickles. 0: never (default 0). */

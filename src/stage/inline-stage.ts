@@ -1,6 +1,7 @@
 import { allocateArena } from '../egress/arena.js';
 import { createSender } from '../egress/create-sender.js';
 import { checkEncoder, type Encoder } from '../encode/encoder.js';
+import { checkFraming, type Framing, lengthPrefixFraming } from '../encode/framing.js';
 import { AckgateError } from '../errors.js';
 import { monotonicNow } from '../shared/clock.js';
 import { Word } from '../shared/memory.js';
@@ -11,9 +12,10 @@ import { checkOptions } from './options.js';
 import { ResponseStage } from './response-stage.js';
 import { createControlledStage } from './start-stage.js';
 
-/** As for `startStage`; but the encoder is an object, and what to do when idle is up to the caller's loop. */
-export interface InlineStageOptions extends Omit<StageOptions, 'encoder' | 'idle'> {
+/** As for `startStage`; but encoder and framing are objects, and what to do when idle is up to the caller's loop. */
+export interface InlineStageOptions extends Omit<StageOptions, 'encoder' | 'framing' | 'idle'> {
   encoder?: Encoder;
+  framing?: Framing;
 }
 
 /** A stage that runs in the caller's own loop, on the caller's thread. */
@@ -30,7 +32,8 @@ export interface InlineStage extends Stage {
 
 /** Makes a stage that does nothing until its `doWork` is called, again and again. Errors as for `startStage`. */
 export function createInlineStage(options: InlineStageOptions = {}): InlineStage {
-  const { encoder = null, ...rest } = options;
+  const { encoder = null, framing = lengthPrefixFraming, ...rest } = options;
+  checkFraming(framing, 'framing');
   if (encoder !== null) checkEncoder(encoder, 'encoder');
   if ('idle' in rest) {
     throw new AckgateError(
@@ -60,6 +63,7 @@ export function createInlineStage(options: InlineStageOptions = {}): InlineStage
       limits: checked.limits,
       ringBell: () => {},
       encoder,
+      framing,
       histograms: stage.timings,
       fallback,
     });

@@ -26,6 +26,7 @@ export interface CheckedOptions {
   backend: 'auto' | 'uring' | 'posix';
   idle: 'spin' | 'backoff' | 'park';
   encoder: string | null;
+  framing: string | null;
   kernelSendBufferBytes: number;
   ringEntries: number;
   sqpoll: boolean;
@@ -45,6 +46,7 @@ const known = [
   'backend',
   'idle',
   'encoder',
+  'framing',
   'blockedTimeoutMs',
   'blockedTotalMs',
   'kernelSendBufferBytes',
@@ -98,7 +100,8 @@ export function checkOptions(options: StageOptions): CheckedOptions {
     zone: checkZone(options.zone),
     backend: oneOf('backend', options.backend ?? 'auto', ['auto', 'uring', 'posix']),
     idle: oneOf('idle', options.idle ?? 'park', ['spin', 'backoff', 'park']),
-    encoder: checkEncoderUrl(options.encoder),
+    encoder: checkModule('encoder', options.encoder),
+    framing: checkModule('framing', options.framing),
     kernelSendBufferBytes: number('kernelSendBufferBytes', 0, 0, 2 ** 30),
     ringEntries,
     sqpoll: checkBoolean('sqpoll', options.sqpoll ?? false),
@@ -185,13 +188,13 @@ function checkZone(zone: unknown): string | undefined {
   return zone;
 }
 
-function checkEncoderUrl(encoder: unknown): string | null {
-  if (encoder === undefined) return null;
-  if (encoder instanceof URL) return encoder.href;
-  if (typeof encoder === 'string' && encoder !== '') return encoder;
+function checkModule(name: string, module: unknown): string | null {
+  if (module === undefined) return null;
+  if (module instanceof URL) return module.href;
+  if (typeof module === 'string' && module !== '') return module;
   throw new AckgateError(
     'ERR_ACKGATE_INVALID_ARGUMENT',
-    'encoder must be the URL of a module: the stage runs on a thread of its own, where a function can not be sent',
+    `${name} must be the URL of a module: the stage runs on a thread of its own, where an object can not be sent`,
   );
 }
 

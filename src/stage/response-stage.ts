@@ -248,6 +248,8 @@ export class ResponseStage {
     this.#writeStatusText();
     this.publishStatus(nowNs);
     this.#enter(StageState.running);
+    const { sender, fallback } = this.#parts;
+    if (fallback) this.#logger.warn({ backend: sender.backend }, fallback);
     if (this.gate.durablePos === Number.POSITIVE_INFINITY) {
       this.#logger.warn(
         { policy: this.gate.policy.policy.toString() },
@@ -333,7 +335,7 @@ export class ResponseStage {
   #endings(nowNs: number): number {
     if (this.ended) return 0;
     if (this.egress.fenced) this.#fence();
-    let work = this.#leaving.size === 0 ? 0 : this.#leaving.sweep(this.#ring.position, this.egress);
+    let work = this.#leaving.size === 0 ? 0 : this.#leaving.sweep(this.#ring.position, this.egress, nowNs);
     if (this.#drainDeadlineNs !== Number.POSITIVE_INFINITY) work += this.#drain(nowNs);
     return work;
   }

@@ -30,6 +30,7 @@ export async function startStage(options: StageOptions = {}): Promise<Stage> {
     backend: checked.backend,
     idle: checked.idle,
     encoder: checked.encoder,
+    framing: checked.framing,
     ringEntries: checked.ringEntries,
     sqpoll: checked.sqpoll,
     histograms: stage.timings,

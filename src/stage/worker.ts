@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { allocateArena } from '../egress/arena.js';
 import { createSender } from '../egress/create-sender.js';
 import { loadEncoder } from '../encode/encoder.js';
+import { lengthPrefixFraming, loadFraming } from '../encode/framing.js';
 import { monotonicNow } from '../shared/clock.js';
 import { type StageMemory, Word } from '../shared/memory.js';
 import { idleStrategy } from './idle.js';
@@ -18,6 +19,7 @@ export interface WorkerInput {
   backend: 'auto' | 'uring' | 'posix';
   idle: 'spin' | 'backoff' | 'park';
   encoder: string | null;
+  framing: string | null;
   ringEntries: number;
   sqpoll: boolean;
   histograms: TimingHistograms;
@@ -31,6 +33,7 @@ const post = (message: WorkerMessage) => parentPort?.postMessage(message);
 async function start(input: WorkerInput): Promise<ResponseStage> {
   const { memory, limits } = input;
   const encoder = input.encoder === null ? null : await loadEncoder(input.encoder);
+  const framing = input.framing === null ? lengthPrefixFraming : await loadFraming(input.framing);
   const arena = allocateArena(memory.connections);
   const { sender, fallback } = createSender(input.backend, {
     arena,
@@ -49,6 +52,7 @@ async function start(input: WorkerInput): Promise<ResponseStage> {
     limits,
     ringBell: () => post('events'),
     encoder,
+    framing,
     histograms: input.histograms,
     fallback,
   });
