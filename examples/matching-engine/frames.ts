@@ -1,12 +1,3 @@
-/** Control bodies that Ackgate sends on its own account: one tag byte, below the application's tags. */
-export const ControlTag = {
-  heartbeat: 0x01,
-  endOfBatch: 0x02,
-  engineError: 0x03,
-  busy: 0x04,
-  disconnect: 0x05,
-} as const;
-
 const headerBytes = 4;
 const nothing = Buffer.alloc(0);
 

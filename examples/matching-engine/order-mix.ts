@@ -2,8 +2,8 @@ import type { Ledger } from './ledger.js';
 import { marketPrice, Side } from './order-book.js';
 import { type Request, RequestTag } from './protocol.js';
 
-/** More open orders than this and a client cancels before it places another: the book stays bounded. */
-const openOrdersMax = 16;
+/** More orders out than this and a client cancels before it places another: the book stays bounded. */
+const restingMax = 24;
 const middlePrice = 10_000;
 const orderQuantityMax = 100;
 
@@ -23,6 +23,8 @@ export function randomFrom(seed: number): () => number {
 export class OrderMix {
   readonly #random: () => number;
   readonly #ledger: Ledger;
+  /** Limit orders that were placed and not cancelled yet, oldest first. Some may be filled by now. */
+  readonly #resting: number[] = [];
 
   constructor(seed: number, ledger: Ledger) {
     this.#random = randomFrom(seed);
@@ -32,9 +34,10 @@ export class OrderMix {
   next(): Request {
     const requestId = this.#ledger.nextRequestId;
     const draw = this.#random();
-    const { open } = this.#ledger;
-    const [oldest] = open.keys();
-    if (oldest !== undefined && (draw < 0.22 || open.size > openOrdersMax)) {
+    this.#dropClosed();
+    const [oldest] = this.#resting;
+    if (oldest !== undefined && (draw < 0.22 || this.#resting.length > restingMax)) {
+      this.#resting.shift();
       return { tag: RequestTag.cancel, requestId, target: oldest };
     }
     if (oldest !== undefined && draw < 0.27) return { tag: RequestTag.query, requestId, target: oldest };
@@ -44,6 +47,11 @@ export class OrderMix {
     // About a third of the limit orders reach over the middle and find somebody.
     const away = Math.floor((this.#random() + this.#random()) * 20) - 12;
     const price = middlePrice + (side === Side.buy ? -away : away);
+    this.#resting.push(requestId);
     return { tag: RequestTag.limit, requestId, side, price, quantity };
+  }
+
+  #dropClosed(): void {
+    while (this.#resting.length > 0 && !this.#ledger.open.has(this.#resting[0])) this.#resting.shift();
   }
 }

@@ -148,7 +148,8 @@ export class MatchingServer {
       await new Promise((resolve) => setTimeout(resolve, retryMs));
       this.#outbox.flush();
     }
-    await this.#stage.close({ drainMs: this.#failed ? 0 : drainMs });
+    const leftMs = this.#failed ? 0 : Math.max(0, Math.ceil(deadline - performance.now()));
+    await this.#stage.close({ drainMs: leftMs });
     if (this.#retryTimer !== null) clearTimeout(this.#retryTimer);
     for (const { socket } of this.#connections.values()) socket.destroy();
     await this.#journal.close();

@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net';
-import { ControlTag, FrameReader } from './frames.js';
+import { ControlTag } from 'ackgate';
+import { FrameReader } from './frames.js';
 import { Ledger, type Outstanding } from './ledger.js';
 import { OrderMix } from './order-mix.js';
 import { encodeRequest, type Request, RequestTag, responseBytes } from './protocol.js';
@@ -113,7 +114,7 @@ export class TradingClient {
   #frame(body: Buffer): void {
     switch (body[0]) {
       case ControlTag.heartbeat:
-      case ControlTag.busy:
+      case ControlTag.serverBusy:
       case ControlTag.disconnect:
       case ControlTag.engineError:
         return;

@@ -2,6 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { AckgateError } from '../errors.js';
+import { addDemoCommand } from './demo.js';
+import { addDoctorCommand } from './doctor.js';
 import { addPolicyCommand } from './policy.js';
 import { WrongCall } from './wrong-call.js';
 
@@ -21,6 +23,8 @@ function createProgram(json: boolean): Command {
   // With --json, a wrong call is reported on standard output, in a document.
   if (json) program.configureOutput({ writeErr: () => {} });
   addPolicyCommand(program);
+  addDemoCommand(program);
+  addDoctorCommand(program);
   return program;
 }
 

@@ -1,0 +1,153 @@
+import { readFileSync } from 'node:fs';
+import { type Command, Option } from 'commander';
+import { type Policy, resolvePolicy } from '../policy/index.js';
+import { WrongCall } from './wrong-call.js';
+
+interface DemoOptions {
+  seconds: number;
+  clients: number;
+  rate: number;
+  policy: string;
+  backend: 'auto' | 'uring' | 'posix';
+  journal: string | null;
+  port: number;
+  seed: number;
+  json?: true;
+}
+
+/** The parts of the example that this command calls; it is compiled on its own, as a user's program. */
+interface Example {
+  runDemo(
+    options: Omit<DemoOptions, 'json'>,
+    report: unknown,
+    stop: AbortSignal,
+  ): Promise<{ ok: boolean; problems: string[] }>;
+  silentReport: unknown;
+  textReport(out: NodeJS.WriteStream): unknown;
+  summaryText(result: object): string;
+}
+
+/** One client holds two descriptors of the server, and this many are in use for other things. */
+const otherDescriptors = 100;
+
+/** `ackgate demo`: a matching engine, clients that load it and check every response, and what came of it. */
+export function addDemoCommand(program: Command): void {
+  program
+    .command('demo')
+    .summary('run a matching engine under load and check every response')
+    .description(
+      'Starts an order-matching server, loads it from other processes at a fixed rate, checks that every response ' +
+        'comes exactly once, in order and with the right content, and reports round trips.',
+    )
+    .option('--seconds <n>', 'how long to send orders', number('--seconds', 0.1, 86_400), 10)
+    .option('--clients <n>', 'connections', wholeNumber('--clients', 1, 16_000), 64)
+    .option(
+      '--rate <n>',
+      'orders per second, all clients together',
+      wholeNumber('--rate', 1, 1_000_000),
+      10_000,
+    )
+    .option('--policy <policy>', "a mode such as local, or a policy such as 'persisted>=1'", 'local')
+    .addOption(
+      new Option('--backend <name>', 'how responses are sent')
+        .choices(['auto', 'uring', 'posix'])
+        .default('auto'),
+    )
+    .option('--journal <dir>', 'keep the journal here, and go on from what is in it', nonEmpty, null)
+    .option(
+      '--port <n>',
+      'where the server listens, 0 for any free port',
+      wholeNumber('--port', 0, 65_535),
+      0,
+    )
+    .option('--seed <n>', 'seed of the orders', wholeNumber('--seed', 0, 0xffff_ffff), 1)
+    .option('--json', 'print one JSON document')
+    .action(run);
+}
+
+async function run({ json, ...options }: DemoOptions): Promise<void> {
+  checkPolicy(options.policy);
+  checkDescriptors(options.clients);
+  const example = (await import(new URL('../demo/index.js', import.meta.url).href)) as Example;
+  const stop = new AbortController();
+  const onSignal = () => {
+    // The second time is for those who don't want to wait.
+    if (stop.signal.aborted) process.exit(130);
+    stop.abort();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
+  try {
+    const report = example.textReport(json ? process.stderr : process.stdout);
+    const result = await example.runDemo(options, report, stop.signal);
+    process.stdout.write(json ? `${JSON.stringify(result)}\n` : example.summaryText(result));
+    if (!result.ok) process.exitCode = 1;
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    if (json)
+      process.stdout.write(
+        `${JSON.stringify({ ok: false, error: { code: null, message, position: null } })}\n`,
+      );
+    process.stderr.write(`error: ${message}\n`);
+    process.exitCode = 1;
+  } finally {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, onSignal);
+  }
+}
+
+/** The demo's server has no replicas: refuses a policy that would never let anything through. */
+function checkPolicy(text: string): void {
+  const policy = WrongCall.guard<Policy>(text, (word) => resolvePolicy(word).policy);
+  if (!policy.evaluate([{ inMemory: null, persisted: 1 }]).degraded) return;
+  throw new WrongCall(
+    'ERR_ACKGATE_INVALID_ARGUMENT',
+    `--policy "${text}" (${policy}) asks for more than one node; the demo's server has no replicas, so nothing ` +
+      'would ever be acknowledged. Use local, persisted>=1 or in_memory>=1',
+  );
+}
+
+function checkDescriptors(clients: number): void {
+  const limit = descriptorLimit();
+  const needed = 2 * clients + otherDescriptors;
+  if (needed <= limit) return;
+  throw new WrongCall(
+    'ERR_ACKGATE_TOO_MANY_FDS',
+    `--clients ${clients} needs ${needed} open files in the server, the limit is ${limit}: raise it (ulimit -n) or ` +
+      `use at most ${Math.max(1, Math.floor((limit - otherDescriptors) / 2))} clients`,
+  );
+}
+
+/** This process's limit of open files, which its children inherit. */
+function descriptorLimit(): number {
+  try {
+    const soft = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'));
+    return soft === null ? Number.POSITIVE_INFINITY : Number(soft[1]);
+  } catch {
+    // Not Linux: the server says it when it gets there.
+    return Number.POSITIVE_INFINITY;
+  }
+}
+
+function number(option: string, min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= min && value <= max) return value;
+    throw wrongValue(option, text, `write a number from ${min} to ${max}`);
+  };
+}
+
+function wholeNumber(option: string, min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= min && value <= max) return value;
+    throw wrongValue(option, text, `write a whole number from ${min} to ${max}`);
+  };
+}
+
+function nonEmpty(text: string): string {
+  if (text !== '') return text;
+  throw wrongValue('--journal', text, 'name a directory');
+}
+
+function wrongValue(option: string, text: string, what: string): WrongCall {
+  return new WrongCall('ERR_ACKGATE_INVALID_ARGUMENT', `${option} "${text}": ${what}`);
+}

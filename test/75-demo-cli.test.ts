@@ -1,0 +1,239 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { runDemo, silentReport } from '#ackgate/demo/index.js';
+
+const main = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
+
+let directory: string;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'ackgate-demo-cli-'));
+});
+
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+interface Running {
+  readonly process: ChildProcess;
+  readonly ended: Promise<{ code: number | null; stdout: string; stderr: string }>;
+  /** Resolves once standard error has matched. */
+  said(pattern: RegExp): Promise<void>;
+}
+
+/** Starts the command with its temporary files in a directory that the test looks after. */
+function demo(...args: string[]): Running {
+  const env = { ...process.env, TMPDIR: directory };
+  const child = spawn(process.execPath, [main, 'demo', ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    stderr += text;
+  });
+  const ended = once(child, 'close').then(([code]) => ({ code, stdout, stderr }));
+  const said = async (pattern: RegExp) => {
+    while (!pattern.test(stderr)) await once(child.stderr, 'data');
+  };
+  return { process: child, ended, said };
+}
+
+/** Processes that descend from one, by the parent that each names. */
+function descendants(pid: number): number[] {
+  const children = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((child) => parentOf(child) === pid);
+  return children.flatMap((child) => [child, ...descendants(child)]);
+}
+
+function parentOf(pid: number): number | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+  } catch {
+    return null;
+  }
+}
+
+/** Waits for processes to be gone. The test's own time-out is the bound. */
+async function gone(pids: readonly number[]): Promise<void> {
+  while (pids.some((pid) => parentOf(pid) !== null)) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+describe('a run', () => {
+  test.each(['uring', 'posix'])('with %s: one document that says that all is well', async (backend) => {
+    const args = ['--seconds', '1', '--clients', '20', '--rate', '1000', '--json'];
+    const { code, stdout, stderr } = await demo(...args, '--backend', backend).ended;
+    if (backend === 'uring' && /io_uring|URING_UNAVAILABLE/.test(stderr) && code !== 0) {
+      console.log(`uring is skipped: ${stderr}`);
+      return;
+    }
+    const result = JSON.parse(stdout);
+    expect(result).toMatchObject({
+      ok: true,
+      backend,
+      policy: 'persisted>=1',
+      orders: 1000,
+      verified: { missing: 0, duplicated: 0, outOfOrder: 0, corrupted: 0 },
+      drops: { overflow: 0, blocked: 0, reset: 0 },
+      gate: { replication: 0 },
+      problems: [],
+    });
+    expect(result.responses).toBeGreaterThan(1000);
+    expect(result.gate.journal).toBeGreaterThan(0);
+    expect(result.gate.waits).toBeGreaterThan(0);
+    const { p50, p99, p999, max } = result.rttMicros;
+    expect([p50, p99, p999, max]).toEqual([p50, p99, p999, max].sort((a, b) => a - b));
+    expect(p50).toBeGreaterThan(0);
+    expect(result.seconds).toBeGreaterThan(0.9);
+    expect(result.throughputPerSecond).toBeGreaterThan(0);
+    expect(code).toBe(0);
+    // Nothing is left behind.
+    expect(readdirSync(directory)).toEqual([]);
+  });
+
+  test('prints plain lines and a summary when it is no terminal', async () => {
+    const { code, stdout } = await demo('--seconds', '2', '--clients', '4', '--rate', '200').ended;
+    expect(stdout).toMatch(/second 1 {2}orders\/s/);
+    expect(stdout).toMatch(/round trip +p50 .* p99.9 /);
+    expect(stdout).toMatch(/result +ok/);
+    expect(stdout).not.toContain('\x1b');
+    expect(code).toBe(0);
+  });
+
+  test('keeps the journal that it is given, and goes on from it', async () => {
+    const journal = join(directory, 'kept');
+    const args = ['--seconds', '0.5', '--clients', '4', '--rate', '400', '--journal', journal, '--json'];
+    for (let run = 0; run < 2; run++) {
+      const { code, stdout } = await demo(...args).ended;
+      expect(JSON.parse(stdout).ok).toBe(true);
+      expect(code).toBe(0);
+    }
+    expect(readdirSync(journal).length).toBeGreaterThan(0);
+  });
+
+  test('with a policy that holds nothing back has no waits', async () => {
+    const args = [
+      '--seconds',
+      '0.5',
+      '--clients',
+      '2',
+      '--rate',
+      '200',
+      '--policy',
+      'in_memory>=1',
+      '--json',
+    ];
+    const { stdout } = await demo(...args).ended;
+    expect(JSON.parse(stdout)).toMatchObject({ ok: true, policy: 'in_memory>=1', gate: { waits: 0 } });
+  });
+});
+
+test("clients in several processes see each other's fills, and all are counted", async () => {
+  const load = { seconds: 0.5, clients: 7, rate: 700, seed: 3, clientProcesses: 3 };
+  const options = {
+    ...load,
+    policy: 'local',
+    backend: 'auto',
+    journal: join(directory, 'j'),
+    port: 0,
+  } as const;
+  const result = await runDemo(options, silentReport, new AbortController().signal);
+  expect(result).toMatchObject({ ok: true, orders: 350, problems: [] });
+});
+
+describe('the end', () => {
+  test.each(['SIGINT', 'SIGTERM'] as const)('%s ends the load, not the report', async (signal) => {
+    const run = demo('--seconds', '60', '--clients', '4', '--rate', '200', '--json');
+    await run.said(/second 1 /);
+    const children = descendants(run.process.pid!);
+    expect(children.length).toBeGreaterThan(1);
+    run.process.kill(signal);
+    const { code, stdout } = await run.ended;
+    const result = JSON.parse(stdout);
+    expect(result.ok).toBe(true);
+    expect(result.orders).toBeLessThan(60 * 200);
+    expect(code).toBe(0);
+    await gone(children);
+  });
+
+  test('a Ctrl-C that reaches all processes at once is no different', async () => {
+    const run = demo('--seconds', '60', '--clients', '4', '--rate', '200', '--json');
+    await run.said(/second 1 /);
+    for (const pid of [...descendants(run.process.pid!), run.process.pid!]) process.kill(pid, 'SIGINT');
+    const { code, stdout } = await run.ended;
+    expect(JSON.parse(stdout).ok).toBe(true);
+    expect(code).toBe(0);
+  });
+
+  test('killed, it leaves no process behind', async () => {
+    const run = demo('--seconds', '60', '--clients', '4', '--rate', '200', '--json');
+    await run.said(/second 1 /);
+    const children = descendants(run.process.pid!);
+    run.process.kill('SIGKILL');
+    await run.ended;
+    await gone(children);
+  });
+
+  test.each([
+    ['server', 'server-process'],
+    ['client', 'client-process'],
+  ])('a %s that dies is a failure, said plainly', async (_, name) => {
+    const run = demo('--seconds', '60', '--clients', '4', '--rate', '200', '--json');
+    await run.said(/second 1 /);
+    const children = descendants(run.process.pid!);
+    const victim = children.find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(name));
+    process.kill(victim!, 'SIGKILL');
+    const { code, stdout } = await run.ended;
+    expect(JSON.parse(stdout)).toMatchObject({
+      ok: false,
+      error: { message: expect.stringMatching(/ended by SIGKILL/) },
+    });
+    expect(code).toBe(1);
+    await gone(children);
+  });
+
+  test('a port in use is said plainly', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as { port: number };
+    const { code, stderr } = await demo('--port', String(port), '--seconds', '1').ended;
+    other.close();
+    expect(stderr).toMatch(/port is in use/);
+    expect(code).toBe(1);
+  });
+});
+
+describe('a wrong call ends with 2 and names the option', () => {
+  test.each([
+    ['--seconds', '0'],
+    ['--seconds', 'ten'],
+    ['--clients', '0'],
+    ['--clients', '1.5'],
+    ['--rate', '-1'],
+    ['--port', '65536'],
+    ['--seed', 'x'],
+    ['--backend', 'iocp'],
+    ['--journal', ''],
+    ['--policy', 'persisted>=2'],
+    ['--policy', 'hybrid'],
+  ])('%s %s', async (option, value) => {
+    const { code, stdout, stderr } = await demo(`${option}=${value}`).ended;
+    expect(code).toBe(2);
+    expect(stderr).toContain(option);
+    expect(stdout).toBe('');
+  });
+
+  test('a policy text that can not be read', async () => {
+    const { code, stderr } = await demo('--policy', 'persisted>=').ended;
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/\^/);
+  });
+});

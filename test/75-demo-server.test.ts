@@ -1,0 +1,237 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { FrameReader } from '#ackgate/demo/frames.js';
+import { OrderStatus, Side } from '#ackgate/demo/order-book.js';
+import {
+  decodeResponse,
+  encodeRequest,
+  RejectReason,
+  type Request,
+  RequestTag,
+  type Response,
+  ResponseTag,
+  responseBytes,
+} from '#ackgate/demo/protocol.js';
+import { MatchingServer } from '#ackgate/demo/server.js';
+
+/** A client that takes its time: it shows frames as they are, and can send nonsense. */
+class RawClient {
+  readonly socket: Socket;
+  readonly responses: (Response & { number: number })[] = [];
+  ends = 0;
+  closed = false;
+  readonly #frames = new FrameReader(responseBytes);
+  #changed = () => {};
+
+  constructor(port: number) {
+    this.socket = connect({ host: '127.0.0.1', port, noDelay: true, allowHalfOpen: true });
+    this.socket.on('data', (chunk) => this.#read(chunk));
+    this.socket.on('error', () => {});
+    this.socket.on('end', () => this.socket.end());
+    this.socket.on('close', () => {
+      this.closed = true;
+      this.#changed();
+    });
+  }
+
+  send(...requests: Request[]): this {
+    this.socket.write(Buffer.concat(requests.map(encodeRequest)));
+    return this;
+  }
+
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition()) {
+      await new Promise<void>((resolve) => {
+        this.#changed = resolve;
+      });
+    }
+  }
+
+  async answers(ends: number): Promise<(Response & { number: number })[]> {
+    await this.until(() => this.ends >= ends);
+    return this.responses;
+  }
+
+  #read(chunk: Buffer): void {
+    this.#frames.push(chunk);
+    for (let body = this.#frames.next(); body !== null; body = this.#frames.next()) {
+      if (body[0] === 0x02) this.ends++;
+      else if (body[0] >= 0x10) this.responses.push(decodeResponse(body)!);
+    }
+    this.#changed();
+  }
+}
+
+let directory: string;
+let server: MatchingServer;
+let clients: RawClient[];
+
+async function start(policy = 'local'): Promise<void> {
+  server = await MatchingServer.start(
+    { directory, port: 0, policy, backend: 'auto', connections: 64 },
+    (error) => {
+      throw error;
+    },
+  );
+}
+
+function client(): RawClient {
+  const one = new RawClient(server.port);
+  clients.push(one);
+  return one;
+}
+
+function logon(clientId: number): Request {
+  return { tag: RequestTag.logon, clientId };
+}
+
+function limit(requestId: number, side: Side, price: number, quantity: number): Request {
+  return { tag: RequestTag.limit, requestId, side, price, quantity };
+}
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'ackgate-demo-server-'));
+  clients = [];
+});
+
+afterEach(async () => {
+  for (const { socket } of clients) socket.destroy();
+  await server.close();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+test('a fill reaches both sides, the one who asked and the one who waited', async () => {
+  await start();
+  const maker = client().send(logon(1), limit(1, Side.sell, 100, 5));
+  await maker.answers(2);
+  const taker = client().send(logon(2), limit(1, Side.buy, 101, 3));
+  await taker.answers(2);
+  await maker.until(() => maker.responses.length === 3);
+  expect(maker.responses[2]).toMatchObject({
+    tag: ResponseTag.fill,
+    taker: false,
+    requestId: 1,
+    price: 100,
+    quantity: 3,
+    filled: 3,
+    code: OrderStatus.open,
+    number: 3,
+  });
+  expect(taker.responses.map(({ tag }) => tag)).toEqual([
+    ResponseTag.loggedOn,
+    ResponseTag.accepted,
+    ResponseTag.fill,
+  ]);
+  expect(taker.responses[2]).toMatchObject({ taker: true, price: 100, filled: 3, code: OrderStatus.filled });
+});
+
+test('a client who went away misses a fill, and learns of it when it comes back and asks', async () => {
+  await start();
+  const maker = client().send(logon(1), limit(1, Side.sell, 100, 5));
+  await maker.answers(2);
+  maker.socket.destroy();
+  await maker.until(() => maker.closed);
+  await client()
+    .send(logon(2), limit(1, Side.buy, 100, 4))
+    .answers(2);
+  const again = client().send(logon(1), { tag: RequestTag.query, requestId: 2, target: 1 });
+  const [loggedOn, state] = await again.answers(2);
+  expect(loggedOn).toMatchObject({ tag: ResponseTag.loggedOn, orderId: 1, number: 1 });
+  expect(state).toMatchObject({
+    tag: ResponseTag.orderState,
+    code: OrderStatus.open,
+    filled: 4,
+    requestId: 2,
+  });
+});
+
+test('a client who comes back before its old connection is gone takes its place', async () => {
+  await start();
+  const old = client().send(logon(1));
+  await old.answers(1);
+  const fresh = client().send(logon(1), limit(1, Side.buy, 10, 1));
+  await fresh.answers(2);
+  await old.until(() => old.closed);
+  expect(old.responses).toHaveLength(1);
+});
+
+test('the same request again changes nothing, on whatever connection it comes', async () => {
+  await start();
+  await client()
+    .send(logon(1), limit(1, Side.buy, 10, 1))
+    .answers(2);
+  const again = client().send(logon(1), limit(1, Side.buy, 10, 1), limit(2, Side.buy, 10, 1));
+  const answers = await again.answers(3);
+  expect(answers[1]).toMatchObject({ tag: ResponseTag.rejected, code: RejectReason.duplicateRequest });
+  expect(answers[2]).toMatchObject({ tag: ResponseTag.accepted, requestId: 2 });
+  expect(server.status().openOrders).toBe(2);
+});
+
+test('what is out of range is rejected and not journaled', async () => {
+  await start();
+  const one = client().send(logon(1), limit(1, Side.buy, 0, 1), limit(2, Side.buy, 10, 0));
+  const answers = await one.answers(3);
+  for (const answer of answers.slice(1)) {
+    expect(answer).toMatchObject({ tag: ResponseTag.rejected, code: RejectReason.outOfRange });
+  }
+  expect(server.status().lastSequence).toBe(0);
+});
+
+describe('a connection that talks nonsense ends, and only this one', () => {
+  const frame = (...bytes: number[]) => Buffer.from([bytes.length, 0, 0, 0, ...bytes]);
+  const good = encodeRequest(logon(1));
+  test.each([
+    ['an unknown tag', frame(0x7f, 0, 0, 0, 1, 0, 0, 0)],
+    ['a frame that is too long', Buffer.from([0xff, 0xff, 0xff, 0x7f])],
+    ['an empty frame', Buffer.from([0, 0, 0, 0])],
+    ['an order before the logon', encodeRequest(limit(1, Side.buy, 10, 1))],
+    ['a second logon', Buffer.concat([good, good])],
+  ])('%s', async (_, bytes) => {
+    await start();
+    const other = client().send(logon(7));
+    await other.answers(1);
+    const one = client();
+    one.socket.write(bytes);
+    await one.until(() => one.closed);
+    expect(one.responses.at(-1)).toMatchObject({ tag: ResponseTag.rejected, code: RejectReason.malformed });
+    await other.send(limit(1, Side.buy, 10, 1)).answers(2);
+    expect(other.closed).toBe(false);
+  });
+});
+
+test('a client that ends its requests gets all of its answers, then the end of the stream', async () => {
+  await start();
+  const requests = Array.from({ length: 500 }, (_, i) => limit(i + 1, Side.buy, 10, 1));
+  const one = client().send(logon(1), ...requests);
+  one.socket.end();
+  await one.until(() => one.closed);
+  expect(one.ends).toBe(501);
+});
+
+test('far more requests at once than the ring has room for are all answered, in order', async () => {
+  await start();
+  const count = 60_000;
+  const one = client().send(logon(1));
+  for (let i = 1; i <= count; i++) one.socket.write(encodeRequest(limit(i, Side.buy, 10, 1)));
+  const answers = await one.answers(count + 1);
+  expect(answers.map(({ number }) => number)).toEqual(Array.from({ length: count + 1 }, (_, i) => i + 1));
+  expect(server.status().dropsOverflow).toBe(0);
+});
+
+test('with the gate closed nothing is answered, reading stops, and closing still ends', async () => {
+  await start('persisted>=2');
+  const one = client().send(logon(1));
+  for (let i = 1; i <= 60_000; i++) one.socket.write(encodeRequest(limit(i, Side.buy, 10, 1)));
+  let before = -1;
+  // The server reads until ring and queue are full, and then no more.
+  while (before !== server.status().lastSequence || before === 0) {
+    before = server.status().lastSequence;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  expect(before).toBeLessThan(60_000);
+  // But for the logon: it was answered before there was anything to wait for.
+  expect(one.responses.map(({ tag }) => tag)).toEqual([ResponseTag.loggedOn]);
+});
