@@ -14,6 +14,7 @@
         'native/create_sender.cc',
         'native/descriptors.cc',
         'native/liburing_ring.cc',
+        'native/owned_descriptors.cc',
         'native/pages.cc',
         'native/poller.cc',
         'native/posix_sender.cc',

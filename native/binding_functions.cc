@@ -1,10 +1,12 @@
 #include "binding_functions.h"
 
 #include <cerrno>
+#include <map>
 
 #include "descriptors.h"
 #include "layout.h"
 #include "liburing_ring.h"
+#include "owned_descriptors.h"
 #include "pages.h"
 #include "socket_ops.h"
 
@@ -12,24 +14,47 @@ namespace ackgate {
 
 namespace {
 
-int32_t integer(const Napi::CallbackInfo& info, size_t index) {
-  return info[index].ToNumber().Int32Value();
+int32_t integer(const Napi::CallbackInfo& info, size_t index) { return info[index].ToNumber().Int32Value(); }
+
+/** One environment as the owner of descriptors. */
+struct Environment {
+  /** Views of the words that are set when the environment ends, by descriptor; they keep the memory alive. */
+  std::map<int, Napi::ObjectReference> words;
+};
+
+Environment* environment(const Napi::CallbackInfo& info) { return static_cast<Environment*>(info.Data()); }
+
+void endEnvironment(void* ended) {
+  OwnedDescriptors::instance().closeAll(ended);
+  delete static_cast<Environment*>(ended);
 }
 
 Napi::Value adoptFd(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), adoptDescriptor(integer(info, 0), integer(info, 1)));
+  const int fd = adoptDescriptor(integer(info, 0), integer(info, 1));
+  return Napi::Number::New(info.Env(), OwnedDescriptors::instance().own(environment(info), fd));
 }
 
 Napi::Value dupFd(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), duplicateDescriptor(integer(info, 0)));
+  const int fd = duplicateDescriptor(integer(info, 0));
+  return Napi::Number::New(info.Env(), OwnedDescriptors::instance().own(environment(info), fd));
 }
 
 Napi::Value closeFd(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), closeDescriptor(integer(info, 0)));
+  const int fd = integer(info, 0);
+  environment(info)->words.erase(fd);
+  return Napi::Number::New(info.Env(), OwnedDescriptors::instance().close(fd));
 }
 
 Napi::Value createWakeFd(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), createWakeDescriptor());
+  const int fd = createWakeDescriptor();
+  void* word = nullptr;
+  if (fd >= 0 && info[0].IsTypedArray() &&
+      napi_get_typedarray_info(info.Env(), info[0], nullptr, nullptr, &word, nullptr, nullptr) == napi_ok) {
+    environment(info)->words[fd] = Napi::Persistent(info[0].As<Napi::Object>());
+  }
+  OwnedDescriptors::instance().own(environment(info), fd, static_cast<int32_t*>(word),
+                                   word == nullptr ? 0 : integer(info, 1));
+  return Napi::Number::New(info.Env(), fd);
 }
 
 Napi::Value wakeUp(const Napi::CallbackInfo& info) {
@@ -116,11 +141,14 @@ Napi::Object layoutOf(Napi::Env env) {
 }  // namespace
 
 void defineFunctions(Napi::Env env, Napi::Object exports) {
+  // The first hook is the last to run: a sender ends before the descriptors that it was made with.
+  auto* owner = new Environment;
+  napi_add_env_cleanup_hook(env, endEnvironment, owner);
   exports.Set("layout", layoutOf(env));
-  exports.Set("adoptFd", Napi::Function::New<adoptFd>(env, "adoptFd"));
-  exports.Set("dupFd", Napi::Function::New<dupFd>(env, "dupFd"));
-  exports.Set("closeFd", Napi::Function::New<closeFd>(env, "closeFd"));
-  exports.Set("createWakeFd", Napi::Function::New<createWakeFd>(env, "createWakeFd"));
+  exports.Set("adoptFd", Napi::Function::New<adoptFd>(env, "adoptFd", owner));
+  exports.Set("dupFd", Napi::Function::New<dupFd>(env, "dupFd", owner));
+  exports.Set("closeFd", Napi::Function::New<closeFd>(env, "closeFd", owner));
+  exports.Set("createWakeFd", Napi::Function::New<createWakeFd>(env, "createWakeFd", owner));
   exports.Set("wake", Napi::Function::New<wakeUp>(env, "wake"));
   exports.Set("fdLimits", Napi::Function::New<fdLimits>(env, "fdLimits"));
   exports.Set("monotonicNs", Napi::Function::New<monotonicNs>(env, "monotonicNs"));

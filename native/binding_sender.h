@@ -2,12 +2,15 @@
 
 #include <napi.h>
 
+#include <cerrno>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "create_sender.h"
+#include "descriptors.h"
 #include "layout.h"
+#include "owned_descriptors.h"
 #include "pages.h"
 
 namespace ackgate {
@@ -16,8 +19,8 @@ namespace ackgate {
 constexpr double cleanUpMs = 1000;
 
 /**
- * A sender as a JavaScript class. The views that it is made from are held until the kernel has let go of them,
- * also when a Worker is terminated: the clean-up hook runs on the thread that owns the ring.
+ * A sender as a JavaScript class. The views that it is made from are held until the kernel has let go of
+ * them, also when a Worker is terminated: the clean-up hook runs on the thread that owns the ring.
  */
 template <typename Sender>
 class SenderBinding final : public Napi::ObjectWrap<SenderBinding<Sender>> {
@@ -123,7 +126,8 @@ class SenderBinding final : public Napi::ObjectWrap<SenderBinding<Sender>> {
     }
     for (Napi::ObjectReference& kept : views_) {
       if (held_ > 0) {
-        // The kernel may still read the buffers: memory that is never freed is better than a stranger's bytes.
+        // The kernel may still read the buffers: memory that is never freed is better than a stranger's
+        // bytes.
         kept.SuppressDestruct();
       }
     }
@@ -140,7 +144,16 @@ class SenderBinding final : public Napi::ObjectWrap<SenderBinding<Sender>> {
 
   Napi::Value open(const Napi::CallbackInfo& info) {
     const int fd = info[2].As<Napi::Number>().Int32Value();
-    return number(info, sender_ == nullptr ? -ESHUTDOWN : sender_->open(word(info, 0), word(info, 1), fd));
+    // From here on the sender closes it, whatever becomes of the environment that made it.
+    const int32_t unknown = OwnedDescriptors::instance().giveUp(fd);
+    if (unknown != 0) {
+      return number(info, unknown);
+    }
+    if (sender_ == nullptr) {
+      closeDescriptor(fd);
+      return number(info, -ESHUTDOWN);
+    }
+    return number(info, sender_->open(word(info, 0), word(info, 1), fd));
   }
   Napi::Value flush(const Napi::CallbackInfo& info) {
     return number(info, sender_ == nullptr ? 0 : sender_->flush(word(info, 0)));

@@ -1,5 +1,5 @@
-// The numbers that both sides of the boundary share. src/egress/sender.ts declares the same ones in TypeScript;
-// the addon exports these and they are compared when it is loaded.
+// The numbers that both sides of the boundary share. src/egress/sender.ts declares the same ones in
+// TypeScript; the addon exports these and they are compared when it is loaded.
 //
 //   request   | op | slot | generation | offset | length |      requestWords × uint32
 //   result    | op | slot | generation | value  |               resultWords  × int32

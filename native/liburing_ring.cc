@@ -77,7 +77,8 @@ class LiburingRing final : public RingOps {
   bool hasOpcodes();
   void registerFeatures(const RingRequest& request);
   void encode(io_uring_sqe* sqe, const Submission& submission) const;
-  int enter(unsigned count, unsigned waitFor, unsigned enterFlags, const io_uring_getevents_arg* argument);
+  int enter(unsigned count, unsigned waitFor, unsigned enterFlags,
+            const io_uring_getevents_arg* argument) const;
   [[nodiscard]] unsigned flags() const { return load(ring_.sq.kflags); }
   [[nodiscard]] unsigned wakeUpFlag() const;
 
@@ -130,7 +131,8 @@ int LiburingRing::initialise(const RingRequest& request) {
   open_ = true;
   sqpoll_ = request.sqpoll;
   features_ = steps[step].features;
-  // Entry i of the ring is entry i of the array, always: rewinding then needs no bookkeeping but the two tails.
+  // Entry i of the ring is entry i of the array, always: rewinding then needs no bookkeeping but the two
+  // tails.
   if (ring_.sq.array != nullptr) {
     for (unsigned i = 0; i < ring_.sq.ring_entries; i++) {
       ring_.sq.array[i] = i;
@@ -230,7 +232,7 @@ SubmitOutcome LiburingRing::submit() {
 }
 
 int LiburingRing::enter(unsigned count, unsigned waitFor, unsigned enterFlags,
-                        const io_uring_getevents_arg* argument) {
+                        const io_uring_getevents_arg* argument) const {
   if (ringRegistered_) {
     enterFlags |= IORING_ENTER_REGISTERED_RING;
   }

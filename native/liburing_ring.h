@@ -26,8 +26,8 @@ struct RingReport {
 };
 
 /**
- * A ring with as many features as the kernel has; one is left out at a time. Null when there is none to be had;
- * `report` says why.
+ * A ring with as many features as the kernel has; one is left out at a time. Null when there is none to be
+ * had; `report` says why.
  */
 std::unique_ptr<RingOps> createLiburingRing(const RingRequest& request, RingReport* report);
 

@@ -32,8 +32,8 @@ uint32_t ResultTable::end() {
 
 void ResultTable::push(uint32_t op, uint32_t slot, uint32_t generation, int32_t value) {
   const Result result{op, slot, generation, value};
-  // Behind a backlog everything queues: results keep their order.
-  if (open_ && !hasBacklog() && count_ < capacity_) {
+  // A backlog that is left means a full table: results keep their order.
+  if (open_ && count_ < capacity_) {
     write(result);
   } else {
     backlog_.push_back(result);
@@ -41,10 +41,10 @@ void ResultTable::push(uint32_t op, uint32_t slot, uint32_t generation, int32_t 
 }
 
 uint32_t ResultTable::room() const {
-  const size_t waiting = backlog_.size() - backlogHead_;
   if (open_) {
-    return waiting == 0 ? capacity_ - count_ : 0;
+    return capacity_ - count_;
   }
+  const size_t waiting = backlog_.size() - backlogHead_;
   return waiting < capacity_ ? capacity_ - static_cast<uint32_t>(waiting) : 0;
 }
 

@@ -127,7 +127,7 @@ void SenderCore::finishClosing() {
   closing_.resize(kept);
 }
 
-void SenderCore::setState(uint32_t word, uint32_t value) {
+void SenderCore::setState(uint32_t word, uint32_t value) const {
   config_.state[word] = static_cast<int32_t>(value);
 }
 

@@ -43,7 +43,8 @@ struct Slot {
   bool sending = false;
   /** The same for a poll. */
   bool polling = false;
-  /** True exactly when the last send that moved bytes did not move all of them: the stream is inside a frame. */
+  /** True exactly when the last send that moved bytes did not move all of them: the stream is inside a frame.
+   */
   bool cutShort = false;
   /** True exactly when the poller knows the descriptor. */
   bool polled = false;
@@ -76,14 +77,14 @@ class SenderCore {
   void pushPoll(uint32_t slot, int32_t value);
   /** Ends the connection and marks the slot closing. */
   void beginClose(uint32_t slot, uint32_t how);
-  /** How to end a connection that nobody ended: a clean end inside a frame would lie, and a blocked peer would
-   * keep what is queued for it in the kernel. */
+  /** How to end a connection that nobody ended: a clean end inside a frame would lie, and a blocked peer
+   * would keep what is queued for it in the kernel. */
   [[nodiscard]] static uint32_t howToAbandon(const Slot& slot);
   /** Closes the descriptor of every closing slot that has nothing under way, and reports its end. */
   void finishClosing();
   /** Before the descriptor is closed: lets go of what else refers to it. */
   virtual void release(uint32_t slot) = 0;
-  void setState(uint32_t word, uint32_t value);
+  void setState(uint32_t word, uint32_t value) const;
 
   SenderConfig config_;
   SocketOps& sockets_;

@@ -12,9 +12,9 @@ namespace ackgate {
 /**
  * Sends through an io_uring.
  *
- * Requests wait in queues of our own; only what is handed over in the same call is ever in the ring's submission
- * queue. So nothing can reach the kernel later than it should: not after a fence, and not with a buffer that has
- * changed since.
+ * Requests wait in queues of our own; only what is handed over in the same call is ever in the ring's
+ * submission queue. So nothing can reach the kernel later than it should: not after a fence, and not with a
+ * buffer that has changed since.
  */
 class UringSender final : public SenderCore {
  public:

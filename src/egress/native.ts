@@ -15,9 +15,13 @@ export interface NativeAddon {
    */
   adoptFd(fd: number, kernelSendBufferBytes: number): number;
   dupFd(fd: number): number;
+  /**
+   * Closes a descriptor that came from here and that no sender has taken; `-EBADF` for any other. Those that are left
+   * when their thread ends, as a terminated Worker does, are closed then.
+   */
   closeFd(fd: number): number;
-  /** An eventfd that never blocks. */
-  createWakeFd(): number;
+  /** An eventfd that never blocks. If its thread ends before it is closed, `word[0]` is set to `value` first. */
+  createWakeFd(word?: Int32Array, value?: number): number;
   wake(fd: number): number;
   /** Limits on open descriptors of this process; `Infinity` when there is none. */
   fdLimits(): { soft: number; hard: number };
