@@ -1,4 +1,5 @@
 import { AckgateError, AckgateRangeError } from '../errors.js';
+import type { StageHandle } from '../stage/open-stage.js';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -15,7 +16,7 @@ export interface FileJournalOptions {
   /** Sequence of the first record of a journal that is new, 1 … 2^52 (default 1). An old one goes on where it ended. */
   firstSequence?: number;
   /** What `stage.share()` gives: the writer then advances the stage's primary cursor itself. */
-  cursor?: object;
+  cursor?: StageHandle;
 }
 
 export interface CheckedOptions {
@@ -24,7 +25,7 @@ export interface CheckedOptions {
   bufferBytes: number;
   recordBytesMax: number;
   firstSequence: number;
-  cursor: object | undefined;
+  cursor: StageHandle | undefined;
 }
 
 const names = ['directory', 'segmentBytes', 'bufferBytes', 'recordBytesMax', 'firstSequence', 'cursor'];

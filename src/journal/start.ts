@@ -7,6 +7,9 @@ import type { CheckedOptions } from './options.js';
 import type { Recovered } from './recover.js';
 import type { OpeningMessage, WriterData } from './writer.js';
 
+/** Bounds what a lost wake could do. */
+const parkMs = 100;
+
 /** A writer that runs, and what it has found. */
 export interface Started {
   memory: SharedArrayBuffer;
@@ -38,13 +41,13 @@ export async function startWriter(options: CheckedOptions): Promise<Started> {
   });
   // Also for later: without a listener, an error on that thread would end the process.
   worker.on('error', (error) => writeFailure(memory, `its writer has crashed: ${error}`));
-  const answer = await Promise.race([firstMessage(worker), ended]);
+  const answer = await Promise.race([firstMessage(worker), ended.then(() => undefined)]);
   if (answer?.type === 'opened') {
     const { recovered, journalId } = answer;
     return { memory, worker, ended, recovered, journalId };
   }
   await ended;
-  if (answer?.type === 'refused' && answer.code !== null) {
+  if (answer !== undefined && answer.code !== null) {
     throw new AckgateError(answer.code as AckgateErrorCode, answer.message);
   }
   const reason = answer?.message ?? readFailure(memory) ?? 'its writer has ended';
@@ -56,7 +59,7 @@ export async function startWriter(options: CheckedOptions): Promise<Started> {
 
 function createWorker(options: CheckedOptions, memory: SharedArrayBuffer): Worker {
   const { directory, segmentBytes, firstSequence, cursor } = options;
-  const workerData: WriterData = { directory, memory, segmentBytes, firstSequence, cursor };
+  const workerData: WriterData = { directory, memory, segmentBytes, firstSequence, cursor, parkMs };
   try {
     // None of the process's own flags: those of a script given with --eval would break the worker's module.
     return new Worker(new URL('./writer.js', import.meta.url), { workerData, execArgv: [], name: 'journal' });

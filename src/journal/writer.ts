@@ -1,4 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import type { OpenedStage, StageHandle } from '../stage/open-stage.js';
 import { fileHeaderBytes, recordSeed } from './format.js';
 import { controlWords, Word, writeFailure, writePersisted } from './memory.js';
 import { RecordReader } from './record-reader.js';
@@ -12,7 +13,9 @@ export interface WriterData {
   segmentBytes: number;
   firstSequence: number;
   /** Handle of the stage whose primary cursor is to follow, if any. */
-  cursor: object | undefined;
+  cursor: StageHandle | undefined;
+  /** Longest sleep. Only a bound: there is always a wake when there is something to do. */
+  parkMs: number;
 }
 
 /** What the writer posts first. A `code` of null: not an error of ours but of the file system. */
@@ -21,9 +24,6 @@ export type OpeningMessage =
   | { type: 'refused'; code: string | null; message: string };
 /** What it posts after that: the persisted position has moved, or the journal has failed. */
 export type MovedMessage = { type: 'moved' };
-
-/** Bound of a sleep, for the case that somebody else's bug loses a wake; ours don't. */
-const parkMs = 100;
 
 /** Takes what was appended, makes it durable, says so: all on this thread, so that the engine may be a busy loop. */
 class Writer {
@@ -97,7 +97,7 @@ class Writer {
     const words = this.#words;
     Atomics.store(words, Word.parked, 1);
     if (this.#reader.isEmpty && Atomics.load(words, Word.closing) === 0) {
-      Atomics.wait(words, Word.parked, 1, parkMs);
+      Atomics.wait(words, Word.parked, 1, this.#data.parkMs);
     }
     Atomics.store(words, Word.parked, 0);
   }
@@ -107,36 +107,31 @@ function post(message: OpeningMessage | MovedMessage): void {
   parentPort!.postMessage(message);
 }
 
-/** What is used of it; a journal without a stage doesn't load it. */
-interface StageModule {
-  openStage(handle: object): { cursors: { primary: { advance(sequence: number): void } } };
-}
-const stageModule: string = '../stage/open-stage.js';
-
-async function stageCursor(handle: object | undefined): Promise<(sequence: number) => void> {
-  if (handle === undefined) return () => {};
-  const { openStage } = (await import(stageModule)) as StageModule;
-  const { primary } = openStage(handle).cursors;
-  return (sequence) => primary.advance(sequence);
+async function openCursor(handle: StageHandle | undefined): Promise<OpenedStage | null> {
+  // Loaded only where it is wanted: it needs the native addon, a journal alone does not.
+  return handle === undefined ? null : (await import('../stage/open-stage.js')).openStage(handle);
 }
 
-async function open(data: WriterData): Promise<Writer | null> {
+function open(data: WriterData, stage: OpenedStage | null): Writer {
+  const recovery = recover(data.directory, data.firstSequence);
+  const writer = new Writer(data, recovery, (sequence) => stage?.cursors.primary.advance(sequence));
+  post({ type: 'opened', recovered: recovery.recovered, journalId: recovery.journalId });
+  return writer;
+}
+
+function refuse(error: unknown): void {
+  const { code, message } = error as NodeJS.ErrnoException;
+  post({ type: 'refused', code: code?.startsWith('ERR_ACKGATE_') === true ? code : null, message });
+}
+
+function main(data: WriterData, stage: OpenedStage | null): void {
+  let writer: Writer;
   try {
-    const advanceStage = await stageCursor(data.cursor);
-    const recovery = recover(data.directory, data.firstSequence);
-    const writer = new Writer(data, recovery, advanceStage);
-    post({ type: 'opened', recovered: recovery.recovered, journalId: recovery.journalId });
-    return writer;
+    writer = open(data, stage);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    post({ type: 'refused', code: code?.startsWith('ERR_ACKGATE_') === true ? code : null, message });
-    return null;
+    refuse(error);
+    return;
   }
-}
-
-async function main(data: WriterData): Promise<void> {
-  const writer = await open(data);
-  if (writer === null) return;
   try {
     writer.run();
   } catch (error) {
@@ -151,4 +146,11 @@ async function main(data: WriterData): Promise<void> {
   }
 }
 
-await main(workerData as WriterData);
+const data = workerData as WriterData;
+try {
+  const stage = await openCursor(data.cursor);
+  main(data, stage);
+  stage?.close();
+} catch (error) {
+  refuse(error);
+}
