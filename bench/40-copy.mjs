@@ -65,7 +65,9 @@ else {
   console.log('ns per copy, median (quartiles);', JSON.stringify(machine()));
   for (const { bytes, nsPerCopy } of results) {
     for (const [name, { median, low, high }] of Object.entries(nsPerCopy)) {
-      console.log(`${String(bytes).padStart(5)} B  ${name.padEnd(20)} ${median.toFixed(1)} (${low.toFixed(1)}–${high.toFixed(1)})`);
+      console.log(
+        `${String(bytes).padStart(5)} B  ${name.padEnd(20)} ${median.toFixed(1)} (${low.toFixed(1)}–${high.toFixed(1)})`,
+      );
     }
   }
 }

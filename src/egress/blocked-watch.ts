@@ -1,4 +1,3 @@
-import { SlotState } from './connection-table.js';
 import { Drop } from './counters.js';
 import type { Egress } from './egress.js';
 
@@ -18,7 +17,7 @@ const lateTicks = 10;
 /**
  * Finds peers that take nothing, once per duty tick.
  *
- * A peer is blocked when a send or poll of it has been under way since before the last tick. The kernel reports a
+ * A peer is blocked when it has owed us since before the last tick that it takes what it was sent. The kernel reports a
  * socket writable only after a third of its queue has drained, which takes a slow reader up to a minute: so before
  * a peer is dropped the kernel is asked whether its queue has become shorter.
  */
@@ -51,20 +50,21 @@ export class BlockedWatch {
   }
 
   isBlocked(slot: number): boolean {
-    return this.#egress.waiting.has(slot) && this.#blocked[slot] !== 0;
+    return this.#egress.owing.has(slot) && this.#blocked[slot] !== 0;
   }
 
   tick(nowNs: number): void {
-    const { waiting, table, lastProgressNs } = this.#egress;
+    const { owing, lastProgressNs } = this.#egress;
     const elapsedNs = this.#lastTickNs === 0 ? 0 : nowNs - this.#lastTickNs;
     const overslept = elapsedNs > lateTicks * this.#tickNs ? elapsedNs - this.#tickNs : 0;
+    const lastTickNs = this.#lastTickNs + overslept;
     this.blockedNow = 0;
     // Backwards: a drop takes the slot out of the set and moves the last one into its place.
-    for (let i = waiting.size - 1; i >= 0; i--) {
-      const slot = waiting.items[i];
-      if (table.state[slot] !== SlotState.open) continue;
-      lastProgressNs[slot] += overslept;
-      if (lastProgressNs[slot] > this.#lastTickNs) {
+    for (let i = owing.size - 1; i >= 0; i--) {
+      const slot = owing.items[i];
+      // Never past now: a send that began in this very round has nothing to be forgiven.
+      lastProgressNs[slot] = Math.min(nowNs, lastProgressNs[slot] + overslept);
+      if (lastProgressNs[slot] > lastTickNs) {
         this.#blocked[slot] = 0;
         continue;
       }

@@ -54,6 +54,8 @@ export interface EgressOptions {
  *   `dirty`    it has bytes, and nothing of it is under way or armed: the next flush sends it;
  *   `refused`  the kernel took nothing: the next flush arms a poll for it;
  *   `waiting`  a send or a poll of it is under way.
+ *
+ * `owing` holds it from a send until the peer has taken everything, whichever of the three it is in meanwhile.
  */
 export class Egress {
   readonly counters = new EgressCounters();
@@ -61,6 +63,7 @@ export class Egress {
   readonly table: ConnectionTable;
   readonly dirty: IndexedSet;
   readonly waiting: IndexedSet;
+  readonly owing: IndexedSet;
   /** When the last byte was appended, and when the peer last took one; monotonic nanoseconds. */
   readonly lastAppendNs: Float64Array;
   readonly lastProgressNs: Float64Array;
@@ -85,6 +88,7 @@ export class Egress {
     this.buffers = new SendBuffers(options.arena, slots);
     this.dirty = new IndexedSet(slots);
     this.waiting = new IndexedSet(slots);
+    this.owing = new IndexedSet(slots);
     this.#refused = new IndexedSet(slots);
     this.lastAppendNs = new Float64Array(slots);
     this.lastProgressNs = new Float64Array(slots);
@@ -231,6 +235,7 @@ export class Egress {
     this.dirty.clear();
     this.#refused.clear();
     this.waiting.clear();
+    this.owing.clear();
     this.#closing = 0;
     return held;
   }
@@ -251,14 +256,18 @@ export class Egress {
     this.table.close(slot);
     this.dirty.delete(slot);
     this.#refused.delete(slot);
+    this.owing.delete(slot);
     this.#closing++;
     this.#sender.close(slot, how);
   }
 
   /** The buffer looks full: results that wait to be taken, or bytes never handed over, may make room. */
   #makeRoom(slot: number, bytes: number, nowNs: number): boolean {
-    if (this.dirty.has(slot)) this.flush(nowNs);
-    else this.reap(nowNs);
+    if (!this.dirty.has(slot)) this.reap(nowNs);
+    // A send covers one piece, and bytes that go around the end of the buffer are two.
+    for (let pieces = 0; pieces < 2 && this.dirty.has(slot) && bytes > this.buffers.room(slot); pieces++) {
+      this.flush(nowNs);
+    }
     if (this.table.state[slot] !== SlotState.open) return false;
     if (bytes <= this.buffers.room(slot)) return true;
     this.drop(slot, Drop.overflow, 0);
@@ -269,7 +278,8 @@ export class Egress {
     this.counters.bytesAppended += bytes;
     this.appendedTotal[slot] += bytes;
     this.lastAppendNs[slot] = nowNs;
-    if (this.isClear(slot)) this.dirty.add(slot);
+    // A framing of one's own may have empty frames: a send of nothing would look like a peer that takes nothing.
+    if (bytes > 0 && this.isClear(slot)) this.dirty.add(slot);
   }
 
   /** Writes the requests of one flush. */
@@ -296,6 +306,7 @@ export class Egress {
       // An idle peer is not late: its clock starts with the bytes that it is given.
       if (this.#stuck[slot] === 0) this.lastProgressNs[slot] = nowNs;
       this.waiting.add(slot);
+      this.owing.add(slot);
       at += requestWords;
     }
     this.counters.sends += this.dirty.size;
@@ -377,6 +388,7 @@ export class Egress {
     this.buffers.sent(slot, value);
     this.lastProgressNs[slot] = nowNs;
     this.#stuck[slot] = 0;
+    if (this.buffers.used[slot] === 0) this.owing.delete(slot);
     this.#delivery.delivered(slot);
   }
 

@@ -60,6 +60,7 @@ export class ConnectionCursor {
   readonly name: string;
   readonly #context: CursorContext;
   readonly #line: number;
+  #retired = false;
 
   constructor(context: CursorContext, name: string, line: number) {
     this.#context = context;
@@ -68,7 +69,7 @@ export class ConnectionCursor {
   }
 
   get connected(): boolean {
-    return this.#context.lines.isActive(this.#line);
+    return !this.#retired && this.#context.lines.isActive(this.#line);
   }
 
   /**
@@ -82,9 +83,7 @@ export class ConnectionCursor {
     const persisted = seed?.persisted;
     checkSequence('persisted', persisted);
     const { lines, names } = this.#context;
-    if (names.name(this.#line) !== this.name) {
-      throw new AckgateError('ERR_ACKGATE_CURSOR_NOT_CONNECTED', `node "${this.name}" was retired`);
-    }
+    if (this.#retired || names.name(this.#line) !== this.name) throw this.#notConnected('was retired');
     const issued = Math.max(
       lines.read(0).persisted,
       lines.read(issuedLine).persisted,
@@ -114,12 +113,14 @@ export class ConnectionCursor {
   advance(to: { inMemory?: number; persisted?: number }): void {
     const { lines } = this.#context;
     const now = lines.read(this.#line);
+    if (to?.inMemory === undefined && to?.persisted === undefined) {
+      throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', 'advance() needs inMemory, persisted or both');
+    }
     const { inMemory = now.inMemory, persisted = now.persisted } = to;
     checkSequence('inMemory', inMemory);
     checkSequence('persisted', persisted);
-    if (!now.active) {
-      throw new AckgateError('ERR_ACKGATE_CURSOR_NOT_CONNECTED', `node "${this.name}" is not connected`);
-    }
+    if (this.#retired) throw this.#notConnected('was retired');
+    if (!now.active) throw this.#notConnected('is not connected');
     if (inMemory < now.inMemory) throw regressed('inMemory', inMemory, now.inMemory, `node "${this.name}"`);
     if (persisted < now.persisted)
       throw regressed('persisted', persisted, now.persisted, `node "${this.name}"`);
@@ -134,10 +135,16 @@ export class ConnectionCursor {
     this.#context.wake();
   }
 
-  /** Disconnects for good and frees the name. This object must not be used any more. */
+  /** Disconnects for good and frees the name. Other objects for this node must not be used any more. */
   retire(): void {
+    if (this.#retired) return;
     this.disconnect();
+    this.#retired = true;
     this.#context.names.remove(this.#line);
+  }
+
+  #notConnected(why: string): AckgateError {
+    return new AckgateError('ERR_ACKGATE_CURSOR_NOT_CONNECTED', `node "${this.name}" ${why}`);
   }
 }
 
@@ -155,10 +162,11 @@ export class Cursors {
    * The cursor of a replica, by name; a new name adds a node, which is not connected yet.
    *
    * @param options.zone its failure zone, for policies that count zones; fixed once given
-   * @throws ERR_ACKGATE_INVALID_ARGUMENT, ERR_ACKGATE_CLUSTER_FULL
+   * @throws ERR_ACKGATE_INVALID_ARGUMENT, ERR_ACKGATE_UNKNOWN_OPTION, ERR_ACKGATE_CLUSTER_FULL
    */
   node(name: string, options: { zone?: string } = {}): ConnectionCursor {
     const { lines, names } = this.#context;
+    checkNodeOptions(options);
     const line = names.findOrAdd(name, options.zone, (added, zoneId) => lines.setZone(added, zoneId));
     if (line === 0) {
       throw new AckgateError(
@@ -174,6 +182,20 @@ function connectedNodes({ lines, names }: CursorContext): number {
   let connected = 0;
   for (let line = 0; line < names.count; line++) if (lines.isActive(line)) connected++;
   return connected;
+}
+
+function checkNodeOptions(options: unknown): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', 'node options must be an object { zone? }');
+  }
+  // A zone that got lost in a slip of the pen would let one rack count as two.
+  const unknown = Object.keys(options).find((key) => key !== 'zone');
+  if (unknown !== undefined) {
+    throw new AckgateError(
+      'ERR_ACKGATE_UNKNOWN_OPTION',
+      `unknown option "${unknown}" in node options: known is zone`,
+    );
+  }
 }
 
 function checkSequence(name: string, value: unknown): asserts value is number {

@@ -7,6 +7,9 @@ import { AckgateError, AckgateRangeError } from '../errors.js';
  *    128  consumed       u32   records ever consumed, wrapping; written by the consumer
  *    256  producer       i32   token of the producer that owns the writing end, 0: none
  *    260  tokens         i32   last token given out
+ *    264  mark           i32   magic and layout version: there is a ring here
+ *    268  capacity       u32   number of slots
+ *    272  maxPayload     u32
  *    384  slots          capacity × slotBytes
  *
  * The two counters are 128 bytes apart so that neither side's stores take the other's cache line away (adjacent
@@ -30,6 +33,9 @@ export const ringLayout = {
   consumed: 128,
   producer: 256,
   tokens: 260,
+  mark: 264,
+  capacity: 268,
+  maxPayload: 272,
   slots: 384,
 } as const;
 
@@ -53,11 +59,14 @@ export const RecordFlag = {
 } as const;
 
 const ringVersion = 1;
+const ringMark = 0x52494e00 + ringVersion; // "RIN" and the version
 const lineBytes = 128;
 const slotAlign = 64;
 /** Bounds a ring to what a typed array can index comfortably, and a slip of the pen to an error. */
 const capacityMax = 1 << 24;
 const maxPayloadMax = 1 << 20;
+/** Offsets inside the slots are computed in 32 bits. */
+export const ringBytesMax = 2 ** 31;
 
 /** Names one ring in shared memory. Plain data: it can be posted to a Worker. */
 export interface RingHandle {
@@ -102,6 +111,12 @@ export function checkRingSize(capacity: number, maxPayload: number): void {
       `ring maxPayload must be an integer from 1 to ${maxPayloadMax} bytes, got ${maxPayload}`,
     );
   }
+  if (ringBytes(capacity, maxPayload) > ringBytesMax) {
+    throw new AckgateRangeError(
+      'ERR_ACKGATE_OUT_OF_RANGE',
+      `ring capacity ${capacity} with maxPayload ${maxPayload} takes more than 2 GiB; lower one of them`,
+    );
+  }
 }
 
 /**
@@ -116,13 +131,17 @@ export function createRing(options: { capacity?: number; maxPayload?: number } =
   return ringHandle(new SharedArrayBuffer(ringBytes(capacity, maxPayload)), 0, capacity, maxPayload);
 }
 
-/** A handle for a ring inside a larger block; the block is zeroed, which is an empty ring. */
+/** Marks a ring inside a larger block, and returns its handle; the block is zeroed, which is an empty ring. */
 export function ringHandle(
   buffer: SharedArrayBuffer,
   byteOffset: number,
   capacity: number,
   maxPayload: number,
 ): RingHandle {
+  const words = new Int32Array(buffer, byteOffset, ringLayout.slots / 4);
+  words[ringLayout.mark / 4] = ringMark;
+  words[ringLayout.capacity / 4] = capacity;
+  words[ringLayout.maxPayload / 4] = maxPayload;
   return { version: ringVersion, buffer, byteOffset, capacity, maxPayload };
 }
 
@@ -147,5 +166,16 @@ export function checkRingHandle(handle: RingHandle): void {
     end > buffer.byteLength
   ) {
     throw new AckgateRangeError('ERR_ACKGATE_OUT_OF_RANGE', 'handle names a ring outside its buffer');
+  }
+  const words = new Int32Array(buffer, byteOffset, ringLayout.slots / 4);
+  if (
+    words[ringLayout.mark / 4] !== ringMark ||
+    words[ringLayout.capacity / 4] !== capacity ||
+    words[ringLayout.maxPayload / 4] !== maxPayload
+  ) {
+    throw new AckgateError(
+      'ERR_ACKGATE_INVALID_ARGUMENT',
+      'handle does not describe the ring in its buffer; pass it on as createRing() made it',
+    );
   }
 }

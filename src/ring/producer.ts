@@ -128,10 +128,16 @@ export class Producer {
         `connectionId must be an integer from 0 to 2^53-1, got ${String(connectionId)}`,
       );
     }
-    if ((kind & 0xffff) !== kind || (flags & 0xffff) !== flags) {
+    if (!isUint16(kind) || !isUint16(flags)) {
       throw new AckgateRangeError(
         'ERR_ACKGATE_OUT_OF_RANGE',
         'kind and flags must be integers from 0 to 65535',
+      );
+    }
+    if (!Number.isFinite(receivedNs) || receivedNs < 0) {
+      throw new AckgateRangeError(
+        'ERR_ACKGATE_OUT_OF_RANGE',
+        `receivedNs must be nanoseconds of the monotonicNow clock, or 0, got ${String(receivedNs)}`,
       );
     }
     if (wireSeq > this.#highestSeq) this.#highestSeq = wireSeq;
@@ -159,7 +165,7 @@ export class Producer {
 
   /** Claims, copies and publishes one record. A full ring, a stopped reader and an oversize payload are values. */
   tryPublish(record: ResponseRecord): PublishResult {
-    const { payload } = record;
+    const payload = record?.payload;
     if (!(payload instanceof Uint8Array)) {
       throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', 'payload must be a Uint8Array');
     }
@@ -200,6 +206,10 @@ export class Producer {
     const last = ((this.#next - 1) & (this.capacity - 1)) * this.#slotBytes;
     this.#highestSeq = this.#doubles[(last + slotLayout.highestSeq) >> 3];
   }
+}
+
+function isUint16(value: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value <= 0xffff;
 }
 
 export function sequenceError(name: string, value: unknown): AckgateRangeError {

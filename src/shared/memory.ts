@@ -1,5 +1,5 @@
 import { AckgateError } from '../errors.js';
-import { checkRingSize, type RingHandle, ringBytes, ringHandle } from '../ring/layout.js';
+import { checkRingSize, type RingHandle, ringBytes, ringBytesMax, ringHandle } from '../ring/layout.js';
 
 /**
  * The one block of memory that all threads of a stage share, in bytes:
@@ -84,10 +84,7 @@ export const noticeSlots = 1024;
 
 export function createMemory(sizes: MemorySizes): StageMemory {
   checkRingSize(sizes.ringCapacity, sizes.maxPayload);
-  const control = ringSize(
-    Math.max(1024, nextPowerOfTwo(2 * sizes.connections)),
-    Math.max(448, sizes.maxPayload),
-  );
+  const control = controlRingSize(sizes);
   const events = ringSize(nextPowerOfTwo(sizes.connections + noticeSlots), 448);
   const output = ringSize(sizes.ringCapacity, sizes.maxPayload);
   const total = ringsOffset + output.bytes + control.bytes + events.bytes;
@@ -124,6 +121,14 @@ export function checkMemory(memory: StageMemory): void {
       `handle has memory layout ${String(memory.version)}, this copy of ackgate reads ${memoryVersion}`,
     );
   }
+}
+
+/** An attach and a disconnect of every connection find room, as far as a ring can be that large. */
+function controlRingSize({ connections, maxPayload }: MemorySizes) {
+  const bodyMax = Math.max(448, maxPayload);
+  let capacity = Math.max(1024, nextPowerOfTwo(2 * connections));
+  while (ringBytes(capacity, bodyMax) > ringBytesMax) capacity /= 2;
+  return ringSize(capacity, bodyMax);
 }
 
 function ringSize(capacity: number, maxPayload: number) {

@@ -72,7 +72,7 @@ export class ControlWriter {
 /** Descriptors of attach commands that the stage has not taken, once it never will. */
 export function unclaimedFds(memory: StageMemory): number[] {
   const fds: number[] = [];
-  new Consumer(memory.control).poll((record) => {
+  new Consumer(memory.control, { lazyViews: true }).poll((record) => {
     if (record.kind === ControlKind.attach) fds.push(record.receivedNs);
     return true;
   });
@@ -99,7 +99,7 @@ export class ControlReader {
   readonly #handlers: ControlHandlers;
 
   constructor(memory: StageMemory, handlers: ControlHandlers) {
-    this.#ring = new Consumer(memory.control);
+    this.#ring = new Consumer(memory.control, { lazyViews: true });
     this.#handlers = handlers;
   }
 
@@ -110,9 +110,14 @@ export class ControlReader {
   /** Takes every command there is. Returns how many. */
   take(): number {
     const count = this.#ring.available();
-    for (let i = 0; i < count; i++) this.#dispatch(this.#ring.at(i));
-    if (count > 0) this.#ring.release(count);
-    return count;
+    let taken = 0;
+    try {
+      while (taken < count) this.#dispatch(this.#ring.at(taken++));
+    } finally {
+      // Also when a command failed: a descriptor that the stage has taken must not look unclaimed.
+      if (taken > 0) this.#ring.release(taken);
+    }
+    return taken;
   }
 
   #dispatch(record: RecordView): void {

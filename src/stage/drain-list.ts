@@ -29,7 +29,7 @@ export class DrainList {
   }
 
   /** Ends those that are through. `consumed`: the stage's place in the output ring. Returns how many moved on. */
-  sweep(consumed: number, egress: Egress): number {
+  sweep(consumed: number, egress: Egress, nowNs: number): number {
     let moved = 0;
     for (let i = this.#slots.size - 1; i >= 0; i--) {
       const slot = this.#slots.items[i];
@@ -38,7 +38,7 @@ export class DrainList {
       if (farewell !== null) {
         this.#farewell[slot] = null;
         moved++;
-        egress.appendBytes(slot, farewell, egress.lastAppendNs[slot]);
+        egress.appendBytes(slot, farewell, nowNs);
       } else if (egress.buffers.used[slot] === 0) {
         this.#slots.delete(slot);
         moved++;

@@ -47,7 +47,11 @@ export class Duties {
   nextDeadlineNs(): number {
     const { egress, heartbeats, degradation } = this.#parts;
     const stuck = egress.waiting.size > 0 ? this.#nextTickNs : Number.POSITIVE_INFINITY;
-    return Math.min(stuck, heartbeats.nextDeadlineNs(), degradation.nextDeadlineNs);
+    // Not before the tick that would see to it: woken any earlier, the stage would spin until then.
+    return Math.max(
+      this.#nextTickNs,
+      Math.min(stuck, heartbeats.nextDeadlineNs(), degradation.nextDeadlineNs),
+    );
   }
 
   #releaseQuietPages(nowNs: number): void {

@@ -1,7 +1,8 @@
 import { dropReasons } from '../egress/counters.js';
 import { endedOrderly } from '../egress/egress.js';
-import { Consumer } from '../ring/consumer.js';
+import { Consumer, type RecordView } from '../ring/consumer.js';
 import { claimFull, Producer } from '../ring/producer.js';
+import { jsonWithin } from '../shared/json-within.js';
 import type { Logger } from '../shared/logger.js';
 import { noticeSlots, type StageMemory, Word } from '../shared/memory.js';
 import type { ClosedEvent, DroppedEvent } from './api.js';
@@ -22,7 +23,6 @@ const EventKind = { ended: 1, fenced: 2, fatal: 3, log: 4 } as const;
 const levels = ['debug', 'info', 'warn', 'error'] as const;
 
 const endedBytes = 8;
-const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /** The stage's end of the event ring; also its logger. */
@@ -61,23 +61,19 @@ export class EventWriter {
 
   fatal(error: Error): void {
     const { code } = error as { code?: string };
-    const body = encoder.encode(JSON.stringify({ code, message: error.message.slice(0, 200) }));
-    const length = Math.min(body.length, this.#ring.maxPayload);
-    const at = this.#claim(length);
-    this.#ring.bytes.set(body.subarray(0, length), at);
+    const body = jsonWithin({ code, message: error.message }, this.#ring.maxPayload);
+    this.#ring.bytes.set(body, this.#claim(body.length));
     this.#publish(EventKind.fatal, 0, 0, 0);
   }
 
   #log(level: number, fields: object, message: string): void {
-    const body = encoder.encode(JSON.stringify([fields, message]));
     // Half the shared places: what comes after a flood of log lines finds room too.
-    const crowded = ((this.#published - this.#consumed()) | 0) >= noticeSlots / 2;
-    if (crowded || body.length > this.#ring.maxPayload) {
+    if (((this.#published - this.#consumed()) | 0) >= noticeSlots / 2) {
       this.dropped++;
       return;
     }
-    const at = this.#claim(body.length);
-    this.#ring.bytes.set(body, at);
+    const body = jsonWithin([fields, message], this.#ring.maxPayload);
+    this.#ring.bytes.set(body, this.#claim(body.length));
     this.#publish(EventKind.log, 0, level, 0);
   }
 
@@ -109,7 +105,7 @@ export class EventReader {
   readonly #words: Int32Array;
 
   constructor(memory: StageMemory) {
-    this.#ring = new Consumer(memory.events);
+    this.#ring = new Consumer(memory.events, { lazyViews: true });
     this.#words = new Int32Array(memory.buffer);
   }
 
@@ -117,31 +113,37 @@ export class EventReader {
   drain(handlers: EventHandlers): void {
     // Cleared before looking: an event that is published during the look rings again.
     Atomics.store(this.#words, Word.doorbell, 0);
-    this.#ring.poll((record) => {
-      const { connectionId, bytes } = record;
-      if (record.kind === EventKind.ended) {
-        const reason = (bytes[0] << 24) >> 24;
-        const slot = bytes[4] | (bytes[5] << 8) | (bytes[6] << 16) | (bytes[7] << 24);
-        if (reason === endedOrderly) handlers.closed(slot, { connectionId });
-        else {
-          handlers.dropped(slot, {
-            connectionId,
-            reason: dropReasons[reason],
-            errno: record.receivedNs,
-            bytesUnsent: record.wireSeq,
-          });
-        }
-      } else if (record.kind === EventKind.log) {
-        const [fields, message] = JSON.parse(text(record.bytes, record.payloadLength));
-        handlers.logger[levels[record.wireSeq]](fields, message);
-      } else if (record.kind === EventKind.fenced) {
-        handlers.fenced();
-      } else {
-        handlers.fatal(JSON.parse(text(record.bytes, record.payloadLength)));
+    // At most one turn of the ring; a handler that drains again finds what is left.
+    for (let most = this.#ring.capacity; most > 0 && this.#ring.available() > 0; most--) {
+      const deliver = readEvent(this.#ring.at(0));
+      // Before it is delivered: an event is taken once, also when a listener throws.
+      this.#ring.release(1);
+      try {
+        deliver(handlers);
+      } catch (error) {
+        // A listener's own failure: it must not hold up the events behind this one.
+        process.nextTick(() => {
+          throw error;
+        });
       }
-      return true;
-    });
+    }
   }
+}
+
+/** Copies an event out of its slot. */
+function readEvent(record: RecordView): (handlers: EventHandlers) => void {
+  const { kind, connectionId, bytes, payloadLength, wireSeq, receivedNs } = record;
+  if (kind === EventKind.ended) {
+    const reason = (bytes[0] << 24) >> 24;
+    const slot = bytes[4] | (bytes[5] << 8) | (bytes[6] << 16) | (bytes[7] << 24);
+    if (reason === endedOrderly) return (handlers) => handlers.closed(slot, { connectionId });
+    const event = { connectionId, reason: dropReasons[reason], errno: receivedNs, bytesUnsent: wireSeq };
+    return (handlers) => handlers.dropped(slot, event);
+  }
+  if (kind === EventKind.fenced) return (handlers) => handlers.fenced();
+  const body = JSON.parse(text(bytes, payloadLength));
+  if (kind === EventKind.log) return ({ logger }) => logger[levels[wireSeq]](body[0], body[1]);
+  return (handlers) => handlers.fatal(body);
 }
 
 // A copy: decoding straight from shared memory is refused.

@@ -395,7 +395,7 @@ export class ResponseStage {
   }
 
   #writeStatusText(): void {
-    this.#status.writeText({
+    this.#status.setText({
       policy: this.gate.policy.policy.toString(),
       features: this.#parts.sender.features,
       fallback: this.#parts.fallback ?? null,

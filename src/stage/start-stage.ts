@@ -4,11 +4,12 @@ import { AckgateError, type AckgateErrorCode, ackgateErrorCodes } from '../error
 import { CursorLines } from '../gate/cursor-lines.js';
 import { NodeNames } from '../gate/node-names.js';
 import { customModeByte } from '../policy/index.js';
-import { createMemory, nodeLines, type StageMemory } from '../shared/memory.js';
+import { createMemory, nodeLines, type StageMemory, Word } from '../shared/memory.js';
 import type { Stage, StageOptions } from './api.js';
 import { ControlledStage } from './controlled-stage.js';
 import { guardExit } from './exit-guard.js';
 import { type CheckedOptions, checkOptions } from './options.js';
+import { StageState } from './state.js';
 import { createTimingHistograms } from './timings.js';
 import type { WorkerInput, WorkerMessage } from './worker.js';
 
@@ -74,7 +75,10 @@ export function createControlledStage(options: CheckedOptions): {
     maxPayload: options.ring.maxPayload,
   });
   seatPrimary(memory, options.zone);
-  const wakeFd = nativeAddon().createWakeFd();
+  // If this thread is terminated nobody else can say that the stage has ended, and other threads have to know before
+  // the descriptor's number gets a new meaning.
+  const state = new Int32Array(memory.buffer, Word.state * 4, 1);
+  const wakeFd = nativeAddon().createWakeFd(state, StageState.failed);
   if (wakeFd < 0) {
     throw new AckgateError('ERR_ACKGATE_TOO_MANY_FDS', `no eventfd could be made (errno ${-wakeFd})`);
   }

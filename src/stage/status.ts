@@ -1,6 +1,7 @@
 import { dropReasons } from '../egress/counters.js';
 import type { Backend } from '../egress/sender.js';
 import { customModeByte, type DurabilityMode, modeFromByte } from '../policy/index.js';
+import { jsonWithin } from '../shared/json-within.js';
 import { statusBytes, statusOffset } from '../shared/memory.js';
 import type { StageStateName } from './state.js';
 
@@ -112,6 +113,7 @@ export class StatusWriter {
   readonly #lock: Int32Array;
   readonly #shared: Float64Array;
   readonly #text: Uint8Array;
+  #newText: Uint8Array | null = null;
 
   constructor(buffer: SharedArrayBuffer) {
     this.#lock = new Int32Array(buffer, statusOffset, 2);
@@ -119,20 +121,21 @@ export class StatusWriter {
     this.#text = new Uint8Array(buffer, statusOffset + textAt, textBytesMax);
   }
 
-  /** Publishes `values` as they are. */
+  /** Publishes `values` as they are, and the last text. */
   write(): void {
     Atomics.add(this.#lock, 0, 1);
     this.#shared.set(this.values);
+    if (this.#newText !== null) {
+      this.#text.set(this.#newText);
+      this.#lock[1] = this.#newText.length;
+      this.#newText = null;
+    }
     Atomics.add(this.#lock, 0, 1);
   }
 
-  writeText(text: StatusText): void {
-    const bytes = new TextEncoder().encode(JSON.stringify(text));
-    if (bytes.length > textBytesMax) throw new Error('status text too long');
-    Atomics.add(this.#lock, 0, 1);
-    this.#text.set(bytes);
-    this.#lock[1] = bytes.length;
-    Atomics.add(this.#lock, 0, 1);
+  /** Published together with the next values: a mode must not be seen beside another one's policy. */
+  setText(text: StatusText): void {
+    this.#newText = jsonWithin(text, textBytesMax);
   }
 }
 

@@ -1,0 +1,150 @@
+// What a record costs from one end of the output ring to the other, on one thread and between two, beside a naive
+// ring of bytes and a plain array; and how many garbage collections that takes.
+//
+//   node bench/10-ring.mjs [--json] [--smoke]
+
+import { PerformanceObserver } from 'node:perf_hooks';
+import { setTimeout } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import { createRing } from '../dist/ring/index.js';
+import { createNaiveRing } from './support/naive-ring.mjs';
+import { connectionId, expectedSum, firstSeq, variants } from './support/ring-variants.mjs';
+import { interleaved, machine } from './support/rounds.mjs';
+
+const json = process.argv.includes('--json');
+const smoke = process.argv.includes('--smoke');
+const records = smoke ? 50_000 : 4_000_000;
+const rounds = smoke ? 2 : 7;
+const batch = 64;
+const capacity = 4096;
+const payload = new Uint8Array(48).fill(3);
+
+const createRings = () => ({
+  ring: createRing({ capacity, maxPayload: 448 }),
+  naive: createNaiveRing(capacity * 128),
+});
+
+let collections = 0;
+new PerformanceObserver((list) => {
+  collections += list.getEntries().length;
+}).observe({ entryTypes: ['gc'] });
+
+/** Writes and reads in turn, on this thread. */
+function oneThread({ writer, reader }) {
+  const rings = createRings();
+  const state = { sum: new Float64Array(1) };
+  const write = writer(rings, payload);
+  const read = reader(rings, state);
+  return () => {
+    state.sum[0] = 0;
+    const start = process.hrtime.bigint();
+    for (let i = 0; i < records; ) {
+      const end = Math.min(records, i + batch);
+      for (; i < end; i++) if (!write(i)) throw new Error('full');
+      for (let left = batch; left > 0; ) {
+        const taken = read(left);
+        if (taken === 0) break;
+        left -= taken;
+      }
+    }
+    const ns = Number(process.hrtime.bigint() - start) / records;
+    if (state.sum[0] !== expectedSum(records, payload)) throw new Error('records were lost or changed');
+    return ns;
+  };
+}
+
+/** An object and a copy of its payload per record, in a plain array: what one thread would do without a ring. */
+function plainArray() {
+  let queue = [];
+  return oneThread({
+    writer: () => (i) => queue.push({ connectionId, wireSeq: firstSeq + i, payload: payload.slice() }) > 0,
+    reader: (_, state) => () => {
+      for (const record of queue) state.sum[0] += record.wireSeq - firstSeq + record.payload[0];
+      const taken = queue.length;
+      queue = [];
+      return taken;
+    },
+  });
+}
+
+/** Writes here while a Worker reads. */
+async function twoThreads(name) {
+  const rings = createRings();
+  const turn = new Int32Array(new SharedArrayBuffer(8));
+  const worker = new Worker(new URL('./support/ring-reader.mjs', import.meta.url), {
+    workerData: { name, rings, turn },
+  });
+  await new Promise((resolve) => worker.once('message', resolve));
+  const write = variants[name].writer(rings, payload);
+  const run = () => {
+    Atomics.store(turn, 1, 0);
+    Atomics.store(turn, 0, records);
+    Atomics.notify(turn, 0);
+    const start = process.hrtime.bigint();
+    for (let i = 0; i < records; ) if (write(i)) i++;
+    while (Atomics.load(turn, 1) === 0);
+    return Number(process.hrtime.bigint() - start) / records;
+  };
+  const end = () => {
+    Atomics.store(turn, 0, -1);
+    Atomics.notify(turn, 0);
+  };
+  return { run, end };
+}
+
+/** Collections while `run` runs once more, warm. */
+async function collectionsOf(run) {
+  await setTimeout(20);
+  const before = collections;
+  run();
+  await setTimeout(20);
+  return collections - before;
+}
+
+const single = Object.fromEntries(
+  Object.entries(variants).map(([name, variant]) => [name, oneThread(variant)]),
+);
+single['plain array'] = plainArray();
+const oneThreadNs = interleaved(single, rounds);
+const gc = {};
+for (const [name, run] of Object.entries(single)) gc[name] = await collectionsOf(run);
+
+const pairs = {};
+for (const name of Object.keys(variants)) pairs[name] = await twoThreads(name);
+const twoThreadsNs = interleaved(
+  Object.fromEntries(Object.entries(pairs).map(([name, { run }]) => [name, run])),
+  rounds,
+);
+for (const { end } of Object.values(pairs)) end();
+
+const rows = Object.keys(single).map((name) => ({
+  name,
+  oneThreadNs: oneThreadNs[name],
+  twoThreadsNs: twoThreadsNs[name] ?? null,
+  collections: gc[name],
+}));
+if (json) {
+  console.log(
+    JSON.stringify({
+      machine: machine(),
+      records,
+      rounds,
+      payloadBytes: payload.length,
+      batch,
+      capacity,
+      rows,
+    }),
+  );
+} else {
+  const { node, kernel, cpu, cpus } = machine();
+  console.log(
+    `ring: ${records} records of ${payload.length} bytes per round, ${rounds} rounds in turn, batches of ${batch}`,
+  );
+  console.log(`Node ${node}, Linux ${kernel}, ${cpu}, ${cpus} CPUs\n`);
+  console.log('ns per record: median (quartiles)  one thread             two threads            collections');
+  const cell = (ns) =>
+    (ns === null ? '–' : `${ns.median.toFixed(1)} (${ns.low.toFixed(1)} – ${ns.high.toFixed(1)})`).padEnd(23);
+  for (const row of rows) {
+    console.log(`${row.name.padEnd(35)}${cell(row.oneThreadNs)}${cell(row.twoThreadsNs)}${row.collections}`);
+  }
+}
