@@ -17,11 +17,12 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { dependenciesStale } from '../scripts/support/dependencies.mjs';
+import { completed, missingEntries } from '../scripts/support/lock.mjs';
 import { nodeVersionProblem } from '../scripts/support/node-version.mjs';
 import { errorCodeProblems, forbiddenIn, looseVersions } from '../scripts/support/own-checks.mjs';
 import { lastCounts, run } from '../scripts/support/run.mjs';
 import { vitestCounts } from '../scripts/support/suites.mjs';
-import { typescriptProject } from '../scripts/support/typescript.mjs';
+import { compile, isStale, removeOrphans } from '../scripts/support/typescript.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -79,13 +80,14 @@ describe('dependencies', () => {
   test('stale when one has other content', () => {
     expect(stale(a, { 'node_modules/a': { version: '1.0.0', integrity: 'sha512-z' } })).toBe(true);
   });
+  test('current when only one of the two has a checksum', () => {
+    expect(stale({ 'node_modules/a': { version: '1.0.0' } }, a)).toBe(false);
+    expect(stale(a, { 'node_modules/a': { version: '1.0.0' } })).toBe(false);
+  });
 });
 
 describe('packages of the system', () => {
-  /**
-   * Runs `ensurePackages('build')` in a process whose path holds only what it calls, and an apt-get that does `apt`.
-   * liburing's header is left out of what is compared: it is there or not on the machine that runs this.
-   */
+  /** Runs `ensurePackages('build')` in a process whose path holds only what it calls, and an apt-get that does `apt`. */
   function ensure(options: { apt?: string; sudo?: string; uid?: number }) {
     for (const name of ['env', 'timeout', 'sh', 'chmod', 'touch']) {
       const found = execFileSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim();
@@ -93,50 +95,50 @@ describe('packages of the system', () => {
       symlinkSync(found, join(folder, 'bin', name));
     }
     const record = `echo "$DEBIAN_FRONTEND $*" >> ${folder}/apt.log`;
-    if (options.apt !== undefined) writeProgram('bin/apt-get', `${record}\n${options.apt}`);
+    if (options.apt !== undefined) writeProgram('bin/apt-get', `${record}\ncd ${folder}/bin\n${options.apt}`);
     if (options.sudo !== undefined) writeProgram('bin/sudo', options.sudo);
-    const script = `
-      Object.defineProperty(process, 'platform', { value: 'linux' });
+    write(
+      'ensure.mjs',
+      `Object.defineProperty(process, 'platform', { value: 'linux' });
       process.getuid = () => ${options.uid ?? 0};
       const { ensurePackages } = await import(${JSON.stringify(join(root, 'scripts/support/packages.mjs'))});
       const said = [];
       const missing = await ensurePackages('build', (line) => said.push(line));
-      console.log(JSON.stringify({ missing, said }));`;
-    const text = execFileSync(process.execPath, ['--input-type=module', '-e', script], {
+      console.log(JSON.stringify({ missing, said }));`,
+    );
+    const text = execFileSync(process.execPath, [join(folder, 'ensure.mjs')], {
       encoding: 'utf8',
       env: { PATH: join(folder, 'bin') },
     });
-    const { missing, said } = JSON.parse(text) as { missing: string[]; said: string[] };
     const log = join(folder, 'apt.log');
     return {
-      missing: missing.filter((name) => name !== 'liburing-dev'),
-      said: said.filter((line) => !line.startsWith('liburing-dev')),
+      ...(JSON.parse(text) as { missing: string[]; said: string[] }),
       calls: existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : [],
     };
   }
-  const installAll = `for name in g++ make python3; do touch ${'$'}{0%/*}/$name; chmod +x ${'$'}{0%/*}/$name; done`;
+  const all = ['g++', 'make', 'python3', 'liburing-dev'];
+  // The compiler is what finds liburing's header; `touch` makes programs that end with 0.
+  const installAll = 'touch g++ make python3 cc; chmod +x g++ make python3 cc';
 
   test('are installed as root, without a question, and said', () => {
     const { missing, said, calls } = ensure({ apt: installAll });
     expect(missing).toEqual([]);
-    expect(said).toEqual([expect.stringMatching(/^installing g\+\+ make python3.* with apt-get$/)]);
-    const last = calls.at(-1);
-    expect(last).toMatch(/^noninteractive .* install -y --no-install-recommends g\+\+ make python3/);
+    expect(said).toEqual(['installing g++ make python3 liburing-dev with apt-get']);
+    expect(calls.at(-1)).toMatch(
+      /^noninteractive .* install -y --no-install-recommends g\+\+ make python3 liburing-dev$/,
+    );
   });
 
   test('are installed by sudo when it asks for no password', () => {
-    const { missing, calls } = ensure({
-      uid: 1000,
-      sudo: '[ "$1" = -n ] && shift && [ "$1" = true ] || "$@"',
-      apt: installAll,
-    });
+    const sudo = '[ "$1" = -n ] && shift && { [ "$1" = true ] || "$@"; }';
+    const { missing, calls } = ensure({ uid: 1000, sudo, apt: installAll });
     expect(missing).toEqual([]);
     expect(calls.length).toBeGreaterThan(0);
   });
 
   test('are only named when sudo wants a password', () => {
     const { missing, said, calls } = ensure({ uid: 1000, sudo: 'exit 1', apt: installAll });
-    expect(missing).toEqual(['g++', 'make', 'python3']);
+    expect(missing).toEqual(all);
     expect(said[0]).toBe(
       'g++ is missing (apt-get needs root, or sudo without a password): the addon cannot be built',
     );
@@ -145,13 +147,13 @@ describe('packages of the system', () => {
 
   test('are only named where there is no apt-get', () => {
     const { missing, said } = ensure({});
-    expect(missing).toEqual(['g++', 'make', 'python3']);
-    expect(said[0]).toContain('there is no apt-get here');
+    expect(missing).toEqual(all);
+    expect(said.at(-1)).toMatch(/^liburing-dev is missing \(there is no apt-get here\): .* posix sender$/);
   });
 
   test('a failing apt-get is asked once more after one update, then its reason is said', () => {
     const { missing, said, calls } = ensure({ apt: 'echo "E: Unable to locate package x" >&2; exit 100' });
-    expect(missing).toEqual(['g++', 'make', 'python3']);
+    expect(missing).toEqual(all);
     expect(said).toContain('make is missing (E: Unable to locate package x): the addon cannot be built');
     const verbs = calls.map((call) => / (update|install)\b/.exec(call)?.[1]);
     expect(verbs.filter((verb) => verb === 'update')).toHaveLength(1);
@@ -160,61 +162,68 @@ describe('packages of the system', () => {
 });
 
 describe('compiled output', () => {
+  const project = { config: 'tsconfig.json', sources: 'src', output: 'dist' };
+  const demo = { config: 'example/tsconfig.json', sources: 'example', output: 'dist/demo' };
   const old = new Date(2001, 1, 1);
-  const project = () => typescriptProject(folder);
+  const stale = () => isStale(project, folder);
+  const options = { declaration: true, sourceMap: true, lib: ['es5'], target: 'es2022', types: [] };
 
   beforeEach(async () => {
     write('package.json', { type: 'module' });
-    write('tsconfig.json', {
-      compilerOptions: { rootDir: 'src', outDir: 'dist', declaration: true, sourceMap: true, types: [] },
-      include: ['src'],
-    });
+    const compilerOptions = { ...options, rootDir: 'src', outDir: 'dist' };
+    write('tsconfig.json', { compilerOptions, include: ['src'] });
     write('src/a.ts', 'export const a: number = 1;\n');
     write('src/inner/b.ts', 'export const b: number = 1;\n');
-    expect(project().stale()).toBe(true);
-    expect(await project().build()).toBe(true);
-    expect(project().stale()).toBe(false);
+    expect(stale()).toBe(true);
+    expect(await compile(project, folder)).toBe(true);
+    expect(stale()).toBe(false);
   });
 
   test('is current when nothing changed', () => {
     expect(readdirSync(join(folder, 'dist')).sort()).toEqual(['a.d.ts', 'a.js', 'a.js.map', 'inner']);
-    expect(project().stale()).toBe(false);
+    expect(stale()).toBe(false);
   });
-  test('is stale after a source was changed', () => {
-    write('src/a.ts', 'export const a: number = 2;\n');
-    expect(project().stale()).toBe(true);
-  });
-  test('is stale after a source was replaced by an older file', () => {
+  test('is stale after a source was changed, added or replaced by an older file', () => {
     write('src/a.ts', 'export const a: number = 3;\n');
+    expect(stale()).toBe(true);
     utimesSync(join(folder, 'src/a.ts'), old, old);
-    expect(project().stale()).toBe(true);
+    expect(stale()).toBe(true);
+    write('src/a.ts', 'export const a: number = 1;\n');
+    utimesSync(join(folder, 'src/a.ts'), old, old);
+    expect(stale()).toBe(false);
+    write('src/c.ts', '');
+    expect(stale()).toBe(true);
   });
   test('is stale when a source is newer, even with the old content', () => {
     const future = new Date(Date.now() + 60_000);
     utimesSync(join(folder, 'src/a.ts'), future, future);
-    expect(project().stale()).toBe(true);
+    expect(stale()).toBe(true);
   });
   test('is stale when an output is missing', () => {
     rmSync(join(folder, 'dist/inner/b.d.ts'));
-    expect(project().stale()).toBe(true);
+    expect(stale()).toBe(true);
   });
   test("is stale after the compiler's options changed", () => {
     write('tsconfig.json', { compilerOptions: { rootDir: 'src', outDir: 'dist' }, include: ['src'] });
-    expect(project().stale()).toBe(true);
+    expect(stale()).toBe(true);
   });
-  test('a removed source leaves nothing behind', async () => {
+  test('a removed source leaves nothing behind, and what another project compiled stays', async () => {
+    const compilerOptions = { ...options, rootDir: '.', outDir: '../dist/demo' };
+    write('example/tsconfig.json', { compilerOptions, include: ['*.ts'] });
+    write('example/d.ts', 'export const d: number = 1;\n');
+    expect(await compile(demo, folder)).toBe(true);
     write('dist/kept.json', '{}');
     rmSync(join(folder, 'src/inner/b.ts'));
-    expect(project().stale()).toBe(true);
-    expect(await project().build()).toBe(true);
+    removeOrphans(folder, [project, demo]);
     expect(readdirSync(join(folder, 'dist/inner'))).toEqual([]);
+    expect(readdirSync(join(folder, 'dist/demo')).sort()).toEqual(['d.d.ts', 'd.js', 'd.js.map']);
     expect(existsSync(join(folder, 'dist/kept.json'))).toBe(true);
-    expect(project().stale()).toBe(false);
+    expect(isStale(demo, folder)).toBe(false);
   });
   test('stays stale when it did not compile', async () => {
     write('src/a.ts', 'export const a: number = "text";\n');
-    expect(await project().build()).toBe(false);
-    expect(project().stale()).toBe(true);
+    expect(await compile(project, folder)).toBe(false);
+    expect(stale()).toBe(true);
   });
 });
 
@@ -263,6 +272,41 @@ describe('own checks', () => {
       'ERR_ACKGATE_C is not a code of src/errors.ts',
       'ERR_ACKGATE_A has more than one row',
     ]);
+  });
+  test('a lock that npm left incomplete is found and completed', () => {
+    const parent = (names: string[]) => ({
+      version: '2.0.0',
+      dev: true,
+      license: 'MIT',
+      optionalDependencies: Object.fromEntries(names.map((name) => [name, '2.0.0'])),
+    });
+    const lock = {
+      name: 'x',
+      packages: {
+        '': {},
+        'node_modules/p': parent(['@p/linux-x64-gnu', '@p/linux-arm-musleabihf', '@p/darwin-arm64']),
+        'node_modules/p/node_modules/@p/linux-x64-gnu': { version: '2.0.0' },
+        'node_modules/p/node_modules/q': parent(['@p/linux-x64-gnu']),
+      },
+    };
+    expect(missingEntries(lock).map(({ name }) => name)).toEqual([
+      '@p/linux-arm-musleabihf',
+      '@p/darwin-arm64',
+    ]);
+    const whole = completed(lock);
+    expect(missingEntries(whole)).toEqual([]);
+    expect(Object.keys(whole.packages).slice(0, 3)).toEqual([
+      '',
+      'node_modules/@p/darwin-arm64',
+      'node_modules/@p/linux-arm-musleabihf',
+    ]);
+    const shared = { version: '2.0.0', dev: true, license: 'MIT', optional: true };
+    expect(whole.packages).toMatchObject({
+      'node_modules/@p/darwin-arm64': { ...shared, os: ['darwin'], cpu: ['arm64'] },
+      'node_modules/@p/linux-arm-musleabihf': { ...shared, os: ['linux'], cpu: ['arm'], libc: ['musl'] },
+    });
+    const nameless = { packages: { 'node_modules/p': parent(['q']) } };
+    expect(() => completed(nameless)).toThrow('q@2.0.0 is not named after a platform');
   });
   test('versions must be exact', () => {
     const manifest = {

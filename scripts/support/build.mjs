@@ -1,13 +1,16 @@
 import { runNode } from './run.mjs';
-import { typescriptProject } from './typescript.mjs';
+import { compile, isStale, projects, removeOrphans } from './typescript.mjs';
 
-/** Compiles the TypeScript sources when a file has changed. Returns false when the compiler complained. */
+/** Compiles what has changed of the TypeScript sources. Returns false when the compiler complained. */
 export async function buildTypescript(say) {
-  const project = typescriptProject();
-  if (!project.stale()) return true;
-  say('compiling TypeScript');
-  const ok = await project.build();
-  if (!ok) say('TypeScript did not compile');
+  let ok = true;
+  for (const project of projects.filter((one) => isStale(one))) {
+    say(`compiling ${project.sources}`);
+    if (await compile(project)) continue;
+    say(`${project.sources} did not compile`);
+    ok = false;
+  }
+  removeOrphans();
   return ok;
 }
 

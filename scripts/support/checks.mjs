@@ -1,12 +1,14 @@
-import { checkErrorCodes, checkPinned, checkWords } from './own-checks.mjs';
+import { checkErrorCodes, checkLock, checkPinned, checkWords } from './own-checks.mjs';
 import { ensurePackages, missingPackages } from './packages.mjs';
 import { runNode } from './run.mjs';
+
+const plain = { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0' };
 
 /** A check that is a program run by Node: ok when it ends with 0. */
 const program =
   (script, ...args) =>
   async () => {
-    const { code, text } = await runNode(script, args, { output: 'capture', timeoutMs: 240_000 });
+    const { code, text } = await runNode(script, args, { output: 'capture', env: plain, timeoutMs: 240_000 });
     return { ok: code === 0, log: text };
   };
 
@@ -21,8 +23,14 @@ async function checkNative() {
 
 /** By the name that is printed. Each returns { ok, log } or { skipped }. */
 export const checks = {
-  'biome (format, lint)': program('node_modules/@biomejs/biome/bin/biome', 'ci', '.'),
+  'biome (format, lint)': program('node_modules/@biomejs/biome/bin/biome', 'ci', '.', '--colors=off'),
   'types of src': program('node_modules/typescript/bin/tsc', '-p', '.', '--noEmit'),
+  'types of examples': program(
+    'node_modules/typescript/bin/tsc',
+    '-p',
+    'examples/matching-engine',
+    '--noEmit',
+  ),
   'types of test': program('node_modules/typescript/bin/tsc', '-p', 'test'),
   'C++ (clang-format, clang-tidy)': checkNative,
   'unused files, exports and dependencies (knip)': program('node_modules/knip/bin/knip.js'),
@@ -34,4 +42,5 @@ export const checks = {
   'nothing of one machine, no registry': checkWords,
   'docs/ERRORS.md lists the codes': checkErrorCodes,
   'versions are exact': checkPinned,
+  'package-lock.json is whole': checkLock,
 };

@@ -4,6 +4,12 @@ import { root, run } from './run.mjs';
 
 const packagesOf = (path) => JSON.parse(readFileSync(path, 'utf8')).packages;
 
+/** Whether an entry of the lock is what was installed. A checksum counts where both have one. */
+const sameEntry = (wanted, installed) =>
+  installed !== undefined &&
+  installed.version === wanted.version &&
+  (installed.integrity ?? wanted.integrity) === (wanted.integrity ?? installed.integrity);
+
 /**
  * Whether what is installed differs from package-lock.json. npm writes its own copy of the lock as the last step of
  * an installation, so that an interrupted one has none. Optional packages are for other platforms, mostly.
@@ -14,10 +20,10 @@ export function dependenciesStale(folder = root) {
   try {
     const installed = packagesOf(installedLock);
     return Object.entries(packagesOf(join(folder, 'package-lock.json'))).some(
-      ([path, { version, integrity, optional }]) =>
+      ([path, entry]) =>
         path !== '' &&
-        !(optional && installed[path] === undefined) &&
-        (installed[path]?.version !== version || installed[path]?.integrity !== integrity),
+        !(entry.optional && installed[path] === undefined) &&
+        !sameEntry(entry, installed[path]),
     );
   } catch {
     return true;

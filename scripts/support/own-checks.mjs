@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { missingEntries } from './lock.mjs';
 import { root } from './run.mjs';
 
 const verdict = (problems) => ({ ok: problems.length === 0, log: problems.join('\n') });
@@ -8,7 +9,7 @@ const readText = (path) => readFileSync(join(root, path), 'utf8');
 
 /** What no file of the project may say: a place on somebody's machine, or a server that packages come from. */
 const forbiddenWords = {
-  'a package registry': /registry\.(npmjs|yarnpkg|npmmirror)\.|"resolved": "http|npm\.pkg\.github/,
+  'a package registry': /registry\.(npmjs|yarnpkg|npmmirror)\.|"resolved":\s"http|npm\.pkg\.github/,
   'a folder of one machine': /(?<![\w.-])\/(work|root|home\/\w+|Users\/\w+)\/[\w.]/,
   'a folder outside of the project': /\.\.\/shared\/(design|style|spec|reference|vectors|hooks)\b/,
 };
@@ -62,4 +63,9 @@ export function looseVersions(manifest) {
 
 export async function checkPinned() {
   return verdict(looseVersions(JSON.parse(readText('package.json'))));
+}
+
+export async function checkLock() {
+  const missing = missingEntries(JSON.parse(readText('package-lock.json')));
+  return verdict(missing.map(({ name }) => `${name} has no entry: run node scripts/complete-lock.mjs`));
 }

@@ -1,5 +1,6 @@
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { findLiburing } from '../liburing.mjs';
 import { run } from './run.mjs';
 
 /** Whether a program of that name can be run. */
@@ -36,12 +37,13 @@ const catalogue = {
     make: { found: () => anyOf('make'), without: 'the addon cannot be built' },
     python3: { found: () => anyOf('python3', 'python'), without: 'the addon cannot be built' },
     'liburing-dev': {
-      found: () => hasHeader('liburing.h'),
+      found: () => findLiburing().have,
       without: 'the addon is built without io_uring and sends with the posix sender',
       linuxOnly: true,
     },
   },
   test: {
+    cmake: { found: () => anyOf('cmake'), without: 'the C++ tests cannot be built' },
     'doctest-dev': { found: () => hasHeader('doctest/doctest.h'), without: 'the C++ tests cannot be built' },
     strace: {
       found: () => anyOf('strace'),

@@ -3,75 +3,94 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, wri
 import { dirname, join } from 'node:path';
 import { root, runNode } from './run.mjs';
 
-/** Files below `folder` with one of the endings, as sorted paths relative to it. */
-function filesBelow(folder, endings) {
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder, { recursive: true })
-    .map((name) => name.replaceAll('\\', '/'))
-    .filter((name) => endings.some((ending) => name.endsWith(ending)))
+const outputEndings = ['.js', '.js.map', '.d.ts'];
+
+/** What is compiled, in order: the later ones import what the earlier ones declare. */
+export const projects = [
+  { config: 'tsconfig.json', sources: 'src', output: 'dist' },
+  {
+    config: 'examples/matching-engine/tsconfig.json',
+    sources: 'examples/matching-engine',
+    output: 'dist/demo',
+  },
+];
+
+/** Files below a folder with one of the endings, as sorted paths that start with the folder. */
+function filesBelow(top, folder, endings) {
+  if (!existsSync(join(top, folder))) return [];
+  return readdirSync(join(top, folder), { recursive: true })
+    .map((name) => `${folder}/${name.replaceAll('\\', '/')}`)
+    .filter((path) => endings.some((ending) => path.endsWith(ending)))
     .sort();
 }
 
-const outputEndings = ['.js', '.js.map', '.d.ts'];
-const outputsOf = (source) => outputEndings.map((ending) => source.replace(/\.ts$/, ending));
+const sourcesOf = (top, { sources }) => filesBelow(top, sources, ['.ts']);
 
-/** What the compiler reads and writes in a project folder. */
-export function typescriptProject(folder = root) {
-  const paths = {
-    src: join(folder, 'src'),
-    dist: join(folder, 'dist'),
-    // Inside node_modules: a new installation may bring another compiler, and takes the stamp away with it.
-    stamp: join(folder, 'node_modules/.cache/ackgate/typescript.sha256'),
-  };
-  const sources = filesBelow(paths.src, ['.ts']);
-  const expected = new Set(sources.flatMap(outputsOf));
+/** The files that a source is compiled to. */
+function outputsOf({ sources, output }, path) {
+  const stem = output + path.slice(sources.length).replace(/\.ts$/, '');
+  return outputEndings.map((ending) => stem + ending);
+}
 
-  const digest = () => {
-    const hash = createHash('sha256');
-    for (const path of ['package.json', 'tsconfig.json', ...sources.map((name) => join('src', name))]) {
-      hash
-        .update(`${path}\0`)
-        .update(readFileSync(join(folder, path)))
-        .update('\0');
-    }
-    return hash.digest('hex');
-  };
+// Inside node_modules: a new installation may bring another compiler, and takes the stamps away with it.
+const stampOf = (top, { config }) =>
+  join(top, 'node_modules/.cache/ackgate', `${config.replaceAll('/', '-')}.sha256`);
 
-  /** Outputs whose source is gone; a folder that only held such files is left empty, which hurts nobody. */
-  const orphans = () => filesBelow(paths.dist, outputEndings).filter((name) => !expected.has(name));
+/** Of everything that decides what a project compiles to. */
+function digest(top, project) {
+  const hash = createHash('sha256');
+  for (const path of ['package.json', 'tsconfig.json', project.config, ...sourcesOf(top, project)]) {
+    hash
+      .update(`${path}\0`)
+      .update(readFileSync(join(top, path)))
+      .update('\0');
+  }
+  return hash.digest('hex');
+}
 
-  const outputsCurrent = () =>
-    sources.every((source) => {
-      const changed = statSync(join(paths.src, source)).mtimeMs;
-      return outputsOf(source).every((name) => {
-        const output = statSync(join(paths.dist, name), { throwIfNoEntry: false });
-        return output !== undefined && output.mtimeMs >= changed;
-      });
+function outputsCurrent(top, project) {
+  return sourcesOf(top, project).every((path) => {
+    const changed = statSync(join(top, path)).mtimeMs;
+    return outputsOf(project, path).every((output) => {
+      const stat = statSync(join(top, output), { throwIfNoEntry: false });
+      return stat !== undefined && stat.mtimeMs >= changed;
     });
+  });
+}
 
-  return {
-    /**
-     * The digest sees a source replaced by an older file; the times see a compiler run by hand on sources that have
-     * since been put back.
-     */
-    stale: () =>
-      !existsSync(paths.stamp) ||
-      !outputsCurrent() ||
-      orphans().length > 0 ||
-      readFileSync(paths.stamp, 'utf8') !== digest(),
+/**
+ * Whether a project has to be compiled. The digest sees a source that was replaced by an older file; the times see a
+ * compiler run by hand on sources that have since been put back.
+ */
+export function isStale(project, top = root) {
+  const stamp = stampOf(top, project);
+  return (
+    !existsSync(stamp) ||
+    !outputsCurrent(top, project) ||
+    readFileSync(stamp, 'utf8') !== digest(top, project)
+  );
+}
 
-    /** Compiles; returns false when the compiler complained (it writes what it can all the same). */
-    async build() {
-      rmSync(paths.stamp, { force: true });
-      const before = digest();
-      const { code } = await runNode(join(root, 'node_modules/typescript/bin/tsc'), ['-p', folder], {
-        output: 'stderr',
-      });
-      for (const name of orphans()) rmSync(join(paths.dist, name));
-      if (code !== 0) return false;
-      mkdirSync(dirname(paths.stamp), { recursive: true });
-      writeFileSync(paths.stamp, before);
-      return true;
-    },
-  };
+/** Compiles a project; returns false when the compiler complained (it writes what it can all the same). */
+export async function compile(project, top = root) {
+  const stamp = stampOf(top, project);
+  rmSync(stamp, { force: true });
+  // Before compiling: a source that changes meanwhile must be seen as changed.
+  const before = digest(top, project);
+  const tsc = join(root, 'node_modules/typescript/bin/tsc');
+  const { code } = await runNode(tsc, ['-p', join(top, project.config)], { output: 'stderr' });
+  if (code !== 0) return false;
+  mkdirSync(dirname(stamp), { recursive: true });
+  writeFileSync(stamp, before);
+  return true;
+}
+
+/** Removes compiled files whose source is gone, so that nothing imports them any more. */
+export function removeOrphans(top = root, all = projects) {
+  const expected = new Set(
+    all.flatMap((project) => sourcesOf(top, project).flatMap((path) => outputsOf(project, path))),
+  );
+  for (const path of filesBelow(top, 'dist', outputEndings)) {
+    if (!expected.has(path)) rmSync(join(top, path));
+  }
 }
