@@ -3,8 +3,10 @@
 //
 //   node bench/10-ring.mjs [--json] [--smoke]
 
+import { execFileSync } from 'node:child_process';
 import { PerformanceObserver } from 'node:perf_hooks';
 import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { createRing } from '../dist/ring/index.js';
 import { createNaiveRing } from './support/naive-ring.mjs';
@@ -92,8 +94,9 @@ async function twoThreads(name) {
   return { run, end };
 }
 
-/** Collections while `run` runs once more, warm. */
+/** Collections while `run` runs once more, after it was warmed up. */
 async function collectionsOf(run) {
+  for (let warm = 0; warm < 3; warm++) run();
   await setTimeout(20);
   const before = collections;
   run();
@@ -102,12 +105,27 @@ async function collectionsOf(run) {
 }
 
 const single = Object.fromEntries(
-  Object.entries(variants).map(([name, variant]) => [name, oneThread(variant)]),
+  Object.entries(variants).map(([name, variant]) => [name, () => oneThread(variant)]),
 );
-single['plain array'] = plainArray();
-const oneThreadNs = interleaved(single, rounds);
+single['plain array'] = plainArray;
+
+// Each in a process of its own, with a young generation of a megabyte: an object per record would show as dozens.
+const counted = process.argv.indexOf('--collections');
+if (counted >= 0) {
+  process.stdout.write(String(await collectionsOf(single[process.argv[counted + 1]]())));
+  process.exit(0);
+}
 const gc = {};
-for (const [name, run] of Object.entries(single)) gc[name] = await collectionsOf(run);
+for (const name of Object.keys(single)) {
+  const self = fileURLToPath(import.meta.url);
+  const args = ['--max-semi-space-size=1', self, '--collections', name, ...(smoke ? ['--smoke'] : [])];
+  gc[name] = Number(execFileSync(process.execPath, args, { encoding: 'utf8' }));
+}
+
+const oneThreadNs = interleaved(
+  Object.fromEntries(Object.entries(single).map(([name, make]) => [name, make()])),
+  rounds,
+);
 
 const pairs = {};
 for (const name of Object.keys(variants)) pairs[name] = await twoThreads(name);

@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -325,6 +327,19 @@ describe('ownership of the writing end', () => {
     expect(second.tryPublish(record(7))).toBe('full');
     expect(consumer.available()).toBe(4);
   });
+
+  test('takeOver goes on where a producer stopped that can not release any more', () => {
+    const { handle, producer, consumer } = create({ position: -2 });
+    producer.tryPublish(record(10));
+    producer.claim(1);
+    const second = new Producer(handle);
+    second.takeOver();
+    second.takeOver();
+    expect(second.tryPublish(record(11))).toBe('ok');
+    expect(codeOf(() => new Producer(handle).claim(1))).toBe('ERR_ACKGATE_RING_IN_USE');
+    expect(consumer.available()).toBe(2);
+    expect([0, 1].map((ahead) => consumer.at(ahead).wireSeq)).toEqual([10, 11]);
+  });
 });
 
 describe('poll', () => {
@@ -496,6 +511,13 @@ test('any sequence of commands does what it does to an array', () => {
     },
   );
   fc.assert(property, { numRuns: 300 });
+});
+
+test('claiming, publishing and consuming allocates nothing, with sequences beyond 2^31 too', () => {
+  const program = fileURLToPath(new URL('./fixtures/ring-allocations.mjs', import.meta.url));
+  const output = execFileSync(process.execPath, ['--max-semi-space-size=1', program], { encoding: 'utf8' });
+  // One object per record would be about 60 of them.
+  expect(Number(output)).toBeLessThan(10);
 });
 
 describe('two threads', () => {

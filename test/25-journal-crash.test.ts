@@ -94,7 +94,7 @@ describe.skipIf(noStrace !== null)('under strace', () => {
     expect((await finished).lines.at(-1)).toBe('closed');
     const { syncs } = events(trace);
     expect(syncs).toBeGreaterThan(0);
-    expect(syncs).toBeLessThan(count / 50);
+    expect(syncs).toBeLessThan(count / 5);
     console.log(`group commit: ${count} records, ${syncs} fdatasync calls`);
   });
 
@@ -269,7 +269,9 @@ describe.skipIf(noLoopMount !== null)('on a file system of its own', () => {
       const program = appender({ options, window }, under);
       await program.line('persisted');
       await passed(100 + randomInt(200));
-      process.kill(Number((await program.line('pid')).slice(4)), 'SIGKILL');
+      const pid = Number((await program.line('pid')).slice(4));
+      // Not strace, if there is one: it ends when the program is really gone.
+      process.kill(pid, 'SIGKILL');
       lines = (await program.finished).lines;
       copyFileSync(disk.image, join(place, 'copy.img'));
     } finally {

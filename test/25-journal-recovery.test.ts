@@ -195,6 +195,10 @@ describe('a torn tail', () => {
     const { start } = some.groups[2]!;
     const bytes = Buffer.concat([some.bytes.subarray(0, start), other.bytes.subarray(start)]);
     expect(recoverWith(some, bytes).lastSequence).toBe(lastBefore(some, start));
+    // The same inside of a group.
+    const [kept] = some.groups[2]!.recordEnds;
+    const mixed = Buffer.concat([some.bytes.subarray(0, kept), other.bytes.subarray(kept)]);
+    expect(recoverWith(some, mixed).lastSequence).toBe(lastBefore(some, kept!));
     // Groups of the same segment, but from another place of it.
     const moved = Buffer.concat([some.bytes, some.bytes.subarray(fileHeader)]);
     expect(recoverWith(some, moved).lastSequence).toBe(lastBefore(some, some.bytes.length));

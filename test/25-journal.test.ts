@@ -223,6 +223,21 @@ describe('the end', () => {
     await using({ directory }, (again) => expect(expectRecords(again)).toBe(2_000));
   });
 
+  test('close persists what came while the writer was busy', async () => {
+    const directory = temporaryDirectory();
+    const batch = Array.from({ length: 1024 }, () => Buffer.alloc(KiB - 16));
+    let last = 0;
+    for (let run = 0; run < 10; run++) {
+      const journal = await FileJournal.open({ directory });
+      expect(journal.recovered.lastSequence).toBe(last);
+      for (let i = 0; i < 5; i++) journal.appendBatch(batch);
+      await journal.close();
+      last += 5 * batch.length;
+      expect(journal.primaryCursor).toBe(last);
+      if (run % 3 === 2) await using({ directory }, (again) => again.truncateBefore(last + 1));
+    }
+  });
+
   test('every use after close is refused; what is known stays readable', async () => {
     const journal = await FileJournal.open({ directory: temporaryDirectory() });
     await appendGroup(journal, 2);

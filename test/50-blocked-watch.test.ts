@@ -92,13 +92,15 @@ describe('a peer is blocked', () => {
 
 describe('the timeout', () => {
   test('counts from the bytes that the peer was given', () => {
-    const { connect, send, pass, sleep, dropped, sender } = create();
+    const { connect, send, pass, sleep, dropped, sender, watch } = create();
     connect();
     send();
     pass(5 * second - tick);
     expect(dropped()).toBe(false);
+    expect(watch.blockedNow).toBe(1);
     sleep(tick);
     expect(dropped()).toBe(true);
+    expect(watch.blockedNow).toBe(0);
     expect(sender.closes).toHaveLength(1);
     pass(second);
     expect(sender.closes).toHaveLength(1);
@@ -174,8 +176,28 @@ describe('before a drop the kernel is asked', () => {
       pass(second);
       expect(dropped()).toBe(false);
     }
-    pass(5.1 * second);
+    pass(20.1 * second);
     expect(dropped()).toBe(true);
+  });
+
+  test('what was taken excuses a silence: 5 KB a second, for four timeouts at most', () => {
+    for (const { taken, patience } of [
+      { taken: 1, patience: 5 },
+      { taken: 50_000, patience: 10 },
+      { taken: 2_000_000, patience: 20 },
+    ]) {
+      const { connect, send, pass, sender, dropped } = create();
+      connect();
+      sender.queued.set(0, 3_000_000);
+      send();
+      pass(4 * second);
+      sender.queued.set(0, 3_000_000 - taken);
+      pass(1.1 * second);
+      pass((patience - 0.2) * second);
+      expect(dropped()).toBe(false);
+      pass(0.2 * second);
+      expect(dropped()).toBe(true);
+    }
   });
 
   test.each([

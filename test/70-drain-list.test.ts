@@ -20,7 +20,7 @@ test.each([0, 2 ** 31 - 3, -3])(
     const after = (records: number) => (place + records) | 0;
     list.add(1, after(5), null);
     list.add(2, after(7), null);
-    expect(list.sweep(after(4), egress, 1)).toBe(0);
+    for (const records of [0, 4]) expect(list.sweep(after(records), egress, 1)).toBe(0);
     expect(list.sweep(after(5), egress, 1)).toBe(1);
     expect(closed()).toEqual([1]);
     expect(list.sweep(after(9), egress, 1)).toBe(1);

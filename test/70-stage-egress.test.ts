@@ -33,8 +33,10 @@ describe.each(kernels)('a client that does not read, $backend, $transport', ({ b
 
     slow.client.socket.resume();
     expect(await slow.client.untilAnswers(count)).toEqual(oneTo(count));
-    // While it was blocked there was none for it: they would stand between the answers.
-    expect(slow.client.tags.slice(0, count)).not.toContain(Tag.heartbeat);
+    // Of what was appended while it was blocked nothing is a heartbeat.
+    const { tags } = slow.client;
+    const lastAnswer = tags.lastIndexOf(Tag.answer);
+    expect(tags.slice(lastAnswer - 40, lastAnswer)).not.toContain(Tag.heartbeat);
     await until('it is blocked no more', () => rig.stage.status().blockedNow === 0);
     rig.publish({ id: slow.id, seq: 0, number: count + 1 });
     expect(await slow.client.untilAnswers(count + 1)).toHaveLength(count + 1);
@@ -67,9 +69,12 @@ describe.each(kernels)('a client that does not read, $backend, $transport', ({ b
     expect(rig.dropped).toHaveLength(1);
     expect(rig.stage.status()).toMatchObject({ dropsOverflow: 1, connections: 1, bytesUnsent });
   });
+});
 
+// A Unix socket, whose peer takes nothing more once it is full: what TCP holds changes by itself.
+describe.each(realBackends)('a client that does not read, %s', (backend) => {
   it('gets an answer with its end, or neither, at the very end of its buffer', async () => {
-    const rig = await Rig.start({ backend, ...tight, ring: { maxPayload: 2000 } }, transport);
+    const rig = await Rig.start({ backend, ...tight, ring: { maxPayload: 2000 } }, 'unix');
     const endFrame = 5;
     for (const spare of [0, -1, -endFrame, -endFrame - 1]) {
       const { id, client } = await rig.attach({ paused: true });
@@ -85,9 +90,10 @@ describe.each(kernels)('a client that does not read, $backend, $transport', ({ b
       const bytes = room() - spare - endFrame - 4;
       rig.publish({ id, seq: 0, number: ++number, bytes, last: true });
       await rig.settled();
-      const fits = spare === 0;
-      expect(rig.dropped.map(({ connectionId }) => connectionId).includes(id)).toBe(!fits);
-      if (fits) {
+      const dropped = () => rig.dropped.some(({ connectionId }) => connectionId === id);
+      if (spare !== 0) await until('it is dropped', dropped);
+      else {
+        expect(dropped()).toBe(false);
         expect(room()).toBe(0);
         client.socket.resume();
         expect(await client.untilAnswers(number)).toEqual(oneTo(number));

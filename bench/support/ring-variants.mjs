@@ -19,7 +19,7 @@ export const variants = {
       return (i) => {
         const at = producer.claim(length);
         if (at === claimFull) return false;
-        for (let k = 0; k < length; k++) bytes[at + k] = payload[k];
+        bytes.set(payload, at);
         producer.publish(connectionId, firstSeq + i);
         return true;
       };

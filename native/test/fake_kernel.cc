@@ -116,6 +116,9 @@ SubmitOutcome FakeRing::submit() {
   for (uint32_t i = 0; i < count; i++) {
     take(round[i]);
   }
+  if (busyKernel) {
+    progress();
+  }
   roundsTaken++;
   largestRound = std::max(largestRound, count);
   if (error == 0) {

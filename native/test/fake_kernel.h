@@ -104,6 +104,8 @@ class FakeRing final : public RingOps {
   uint32_t overflows = 0;
   /** Errors of the next submissions, before the drawn ones; 0 is none. */
   std::deque<int> submitErrors;
+  /** What is armed is looked at while a submission runs, not only between calls. */
+  bool busyKernel = false;
   /** Answers nothing by itself any more. */
   bool frozen = false;
 

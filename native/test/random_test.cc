@@ -46,6 +46,9 @@ class Run {
     kernel.faults = {draw(300), draw(300), draw(500), draw(300), draw(700),
                      draw(500), draw(900), draw(700), 0};
     kernel.faults.fence = fences ? 2 : 0;
+    if (bench_.ring != nullptr) {
+      bench_.ring->busyKernel = kernel.chance(500);
+    }
   }
 
   void go(int steps) {

@@ -15,6 +15,14 @@ export const dutyTickNs = 10e6;
 const lateTicks = 10;
 
 /**
+ * Slower than any client that counts as living. Its kernel takes bytes in pieces of up to some hundred KiB, and tells
+ * nothing while the client reads its way through one: so each piece excuses a silence in proportion.
+ */
+const slowestBytesPerSecond = 5_000;
+/** The longest silence that a piece excuses, in blocked timeouts. */
+const excusedTimeoutsMax = 4;
+
+/**
  * Finds peers that take nothing, once per duty tick.
  *
  * A peer is blocked when it has owed us since before the last tick that it takes what it was sent. The kernel reports a
@@ -26,6 +34,10 @@ export class BlockedWatch {
   readonly #limits: BlockedLimits;
   readonly #tickNs: number;
   readonly #queued: Float64Array;
+  /** Silence that is allowed before the kernel is asked again, by the largest piece so far. */
+  readonly #patienceNs: Float64Array;
+  /** The last tick that found it blocked. */
+  readonly #blockedAtNs: Float64Array;
   readonly #blockedNs: Float64Array;
   readonly #blocked: Uint8Array;
   #lastTickNs = 0;
@@ -39,6 +51,8 @@ export class BlockedWatch {
     this.#limits = limits;
     this.#tickNs = tickNs;
     this.#queued = new Float64Array(slots);
+    this.#patienceNs = new Float64Array(slots);
+    this.#blockedAtNs = new Float64Array(slots);
     this.#blockedNs = new Float64Array(slots);
     this.#blocked = new Uint8Array(slots);
   }
@@ -47,6 +61,7 @@ export class BlockedWatch {
   opened(slot: number): void {
     this.#blocked[slot] = 0;
     this.#blockedNs[slot] = 0;
+    this.#blockedAtNs[slot] = Number.NEGATIVE_INFINITY;
   }
 
   isBlocked(slot: number): boolean {
@@ -68,27 +83,45 @@ export class BlockedWatch {
         this.#blocked[slot] = 0;
         continue;
       }
-      this.blockedNow++;
       if (this.#blocked[slot] === 0) {
         this.#blocked[slot] = 1;
         this.#queued[slot] = this.#egress.queuedBytes(slot);
+        this.#forgetPatience(slot, nowNs);
       } else {
         this.#blockedNs[slot] += elapsedNs - overslept;
       }
+      this.#blockedAtNs[slot] = nowNs;
       this.#judge(slot, nowNs);
+      if (owing.has(slot)) this.blockedNow++;
     }
     this.#lastTickNs = nowNs;
+  }
+
+  /** A slow peer that was writable for a moment is as slow as before; one that was well for a while starts anew. */
+  #forgetPatience(slot: number, nowNs: number): void {
+    const { blockedTimeoutNs } = this.#limits;
+    if (nowNs - this.#blockedAtNs[slot] > blockedTimeoutNs) this.#patienceNs[slot] = blockedTimeoutNs;
   }
 
   #judge(slot: number, nowNs: number): void {
     const { lastProgressNs } = this.#egress;
     if (this.#limits.blockedTotalNs > 0 && this.#blockedNs[slot] >= this.#limits.blockedTotalNs) {
       this.#egress.drop(slot, Drop.blocked, 0);
-    } else if (nowNs - lastProgressNs[slot] >= this.#limits.blockedTimeoutNs) {
+    } else if (nowNs - lastProgressNs[slot] >= this.#patienceNs[slot]) {
       const queued = this.#egress.queuedBytes(slot);
-      if (queued >= 0 && queued < this.#queued[slot]) lastProgressNs[slot] = nowNs;
-      else this.#egress.drop(slot, Drop.blocked, 0);
+      const taken = queued < 0 ? 0 : this.#queued[slot] - queued;
       this.#queued[slot] = queued;
+      if (taken <= 0) this.#egress.drop(slot, Drop.blocked, 0);
+      else {
+        lastProgressNs[slot] = nowNs;
+        this.#patienceNs[slot] = Math.max(this.#patienceNs[slot], this.#patience(taken));
+      }
     }
+  }
+
+  #patience(takenBytes: number): number {
+    const { blockedTimeoutNs } = this.#limits;
+    const excusedNs = (takenBytes / slowestBytesPerSecond) * 1e9;
+    return Math.min(Math.max(blockedTimeoutNs, excusedNs), blockedTimeoutNs * excusedTimeoutsMax);
   }
 }

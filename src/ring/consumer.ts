@@ -160,8 +160,10 @@ export class RingObserver {
       const published = this.published();
       const slot = (published - 1) & (this.#capacity - 1);
       const highest = this.#doubles[(slot * this.#slotBytes + slotLayout.highestSeq) >> 3];
-      // The producer may be writing the slot again once the ring has gone round but for one.
-      if (((this.published() - published) | 0) < this.#capacity - 1) return highest;
+      // Adds nothing: a read-modify-write is what the plain read above can't be moved behind. The producer may be
+      // writing the slot again once the ring has gone round but for one.
+      const since = (Atomics.add(this.#counters, ringLayout.published / 4, 0) - published) | 0;
+      if (since < this.#capacity - 1) return highest;
     }
   }
 }

@@ -9,6 +9,15 @@ export const claimStopped = -2;
 /** `claim` was asked for more than `maxPayload` bytes. */
 export const claimOversize = -3;
 
+// Places within a slot, in elements of the array that each field is written through.
+const connectionIdAt = slotLayout.connectionId / 8;
+const receivedNsAt = slotLayout.receivedNs / 8;
+const finishedNsAt = slotLayout.finishedNs / 8;
+const highestSeqAt = slotLayout.highestSeq / 8;
+const kindAt = slotLayout.kind / 2;
+const flagsAt = slotLayout.flags / 2;
+const publishedAt = ringLayout.published / 4;
+
 export type PublishResult = 'ok' | 'full' | 'stopped' | 'oversize';
 
 export interface ResponseRecord {
@@ -88,17 +97,8 @@ export class Producer {
    */
   claim(payloadLength: number): number {
     if (!this.#owner) this.#takeOwnership();
-    if (this.#claimed >= 0) {
-      throw new AckgateError(
-        'ERR_ACKGATE_RING_ORDER',
-        'claim() before the last claim was published or aborted',
-      );
-    }
-    if (!(payloadLength >= 0) || !Number.isInteger(payloadLength)) {
-      throw new AckgateRangeError(
-        'ERR_ACKGATE_OUT_OF_RANGE',
-        `payloadLength must be an integer from 0 to ${this.maxPayload}, got ${payloadLength}`,
-      );
+    if (this.#claimed >= 0 || !Number.isInteger(payloadLength) || payloadLength < 0) {
+      throw claimError(this.#claimed, payloadLength, this.maxPayload);
     }
     if (this.#peer?.stopped()) return claimStopped;
     if (payloadLength > this.maxPayload) return claimOversize;
@@ -120,41 +120,32 @@ export class Producer {
    */
   publish(connectionId: number, wireSeq: number, flags = 0, kind = 0, receivedNs = 0): void {
     const at = this.#claimed;
-    if (at < 0) throw new AckgateError('ERR_ACKGATE_RING_ORDER', 'publish() without a claim');
-    if (!Number.isSafeInteger(wireSeq) || wireSeq < 0) throw sequenceError('wireSeq', wireSeq);
-    if (!Number.isSafeInteger(connectionId) || connectionId < 0) {
-      throw new AckgateRangeError(
-        'ERR_ACKGATE_OUT_OF_RANGE',
-        `connectionId must be an integer from 0 to 2^53-1, got ${String(connectionId)}`,
-      );
-    }
-    if (!isUint16(kind) || !isUint16(flags)) {
-      throw new AckgateRangeError(
-        'ERR_ACKGATE_OUT_OF_RANGE',
-        'kind and flags must be integers from 0 to 65535',
-      );
-    }
-    if (!Number.isFinite(receivedNs) || receivedNs < 0) {
-      throw new AckgateRangeError(
-        'ERR_ACKGATE_OUT_OF_RANGE',
-        `receivedNs must be nanoseconds of the monotonicNow clock, or 0, got ${String(receivedNs)}`,
-      );
+    if (
+      at < 0 ||
+      !isSequence(wireSeq) ||
+      !isSequence(connectionId) ||
+      !isUint16(kind) ||
+      !isUint16(flags) ||
+      !isTime(receivedNs)
+    ) {
+      throw publishError(at, connectionId, wireSeq, receivedNs);
     }
     if (wireSeq > this.#highestSeq) this.#highestSeq = wireSeq;
+    const doubles = this.#doubles;
     const f64 = at >> 3;
-    this.#doubles[f64] = wireSeq;
-    this.#doubles[f64 + slotLayout.connectionId / 8] = connectionId;
-    this.#doubles[f64 + slotLayout.receivedNs / 8] = receivedNs;
-    this.#doubles[f64 + slotLayout.finishedNs / 8] = this.#peer === null ? 0 : this.#peer.stampNs();
-    this.#doubles[f64 + slotLayout.highestSeq / 8] = this.#highestSeq;
+    doubles[f64] = wireSeq;
+    doubles[f64 + connectionIdAt] = connectionId;
+    doubles[f64 + receivedNsAt] = receivedNs;
+    doubles[f64 + finishedNsAt] = this.#peer === null ? 0 : this.#peer.stampNs();
+    doubles[f64 + highestSeqAt] = this.#highestSeq;
     const u16 = at >> 1;
-    this.#shorts[u16 + slotLayout.kind / 2] = kind;
-    this.#shorts[u16 + slotLayout.flags / 2] = flags;
+    this.#shorts[u16 + kindAt] = kind;
+    this.#shorts[u16 + flagsAt] = flags;
     this.#claimed = -1;
     this.#next = (this.#next + 1) | 0;
     // The one store that hands the slot over; sequentially consistent, so that the look at the reader's
     // `parked` word behind it can't move ahead of it.
-    Atomics.store(this.#counters, ringLayout.published / 4, this.#next);
+    Atomics.store(this.#counters, publishedAt, this.#next);
     this.#peer?.published();
   }
 
@@ -192,14 +183,30 @@ export class Producer {
     Atomics.store(this.#counters, ringLayout.producer / 4, 0);
   }
 
+  /**
+   * Takes the writing end from a producer that can't release it any more, because its thread has ended. A producer that
+   * still runs and is robbed of it corrupts the ring: be sure.
+   */
+  takeOver(): void {
+    if (this.#owner) return;
+    Atomics.store(this.#counters, ringLayout.producer / 4, this.#token);
+    this.#resume();
+  }
+
   #takeOwnership(): void {
     const word = ringLayout.producer / 4;
     if (Atomics.compareExchange(this.#counters, word, 0, this.#token) !== 0) {
       throw new AckgateError(
         'ERR_ACKGATE_RING_IN_USE',
-        'another producer owns the writing end of this ring; it must call release() first',
+        'another producer owns the writing end of this ring: it must call release(), or this one takeOver() if its ' +
+          'thread has ended',
       );
     }
+    this.#resume();
+  }
+
+  /** Goes on where the last owner stopped. */
+  #resume(): void {
     this.#owner = true;
     this.#next = Atomics.load(this.#counters, ringLayout.published / 4);
     this.#consumedSeen = Atomics.load(this.#counters, ringLayout.consumed / 4);
@@ -208,8 +215,55 @@ export class Producer {
   }
 }
 
+function isSequence(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0;
+}
+
 function isUint16(value: number): boolean {
   return Number.isInteger(value) && value >= 0 && value <= 0xffff;
+}
+
+function isTime(value: number): boolean {
+  return Number.isFinite(value) && value >= 0;
+}
+
+// Apart from `publish`: that must stay small enough to be inlined, or every sequence beyond 2^31 costs an object for
+// the call.
+function publishError(
+  claimed: number,
+  connectionId: unknown,
+  wireSeq: unknown,
+  receivedNs: unknown,
+): AckgateError | AckgateRangeError {
+  if (claimed < 0) return new AckgateError('ERR_ACKGATE_RING_ORDER', 'publish() without a claim');
+  if (!isSequence(wireSeq as number)) return sequenceError('wireSeq', wireSeq);
+  if (!isSequence(connectionId as number)) {
+    return rangeError(`connectionId must be an integer from 0 to 2^53-1, got ${String(connectionId)}`);
+  }
+  if (!isTime(receivedNs as number)) {
+    return rangeError(
+      `receivedNs must be nanoseconds of the monotonicNow clock, or 0, got ${String(receivedNs)}`,
+    );
+  }
+  return rangeError('kind and flags must be integers from 0 to 65535');
+}
+
+function claimError(
+  claimed: number,
+  payloadLength: unknown,
+  maxPayload: number,
+): AckgateError | AckgateRangeError {
+  if (claimed >= 0) {
+    return new AckgateError(
+      'ERR_ACKGATE_RING_ORDER',
+      'claim() before the last claim was published or aborted',
+    );
+  }
+  return rangeError(`payloadLength must be an integer from 0 to ${maxPayload}, got ${String(payloadLength)}`);
+}
+
+function rangeError(message: string): AckgateRangeError {
+  return new AckgateRangeError('ERR_ACKGATE_OUT_OF_RANGE', message);
 }
 
 export function sequenceError(name: string, value: unknown): AckgateRangeError {

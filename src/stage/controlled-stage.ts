@@ -71,7 +71,8 @@ export class ControlledStage extends EventEmitter<StageEvents> implements Stage 
     const id = connections.newId(options.connectionId);
     connections.checkRoom();
     const socket = typeof target === 'number' ? null : target;
-    const fd = adopt(socket === null ? target : socketFd(socket), this.#options.kernelSendBufferBytes);
+    const from = typeof target === 'number' ? target : socketFd(target);
+    const fd = adopt(from, this.#options.kernelSendBufferBytes);
     // The slot is looked at first and taken last: whatever fails in between leaves nothing behind.
     const sent = this.#control.attach(id, connections.nextSlot(), fd);
     if (sent !== true) {
@@ -141,7 +142,7 @@ export class ControlledStage extends EventEmitter<StageEvents> implements Stage 
     this.#view.waker.wake();
   }
 
-  fence(newEpoch: number): Promise<void> {
+  async fence(newEpoch: number): Promise<void> {
     const { epoch } = this.#options.limits;
     if (!Number.isSafeInteger(newEpoch) || newEpoch < 0) {
       throw new AckgateRangeError(
@@ -176,7 +177,7 @@ export class ControlledStage extends EventEmitter<StageEvents> implements Stage 
     return { memory: this.#memory, wakeFd: this.#wakeFd };
   }
 
-  close(options: { drainMs?: number } = {}): Promise<void> {
+  async close(options: { drainMs?: number } = {}): Promise<void> {
     checkKeys('close options', options, ['drainMs']);
     const { drainMs = drainMsDefault } = options;
     if (typeof drainMs !== 'number' || !(drainMs >= 0) || drainMs > 2 ** 31 - 1) {

@@ -124,8 +124,23 @@ type NumericOption = {
   [K in keyof StageOptions]-?: NonNullable<StageOptions[K]> extends number ? K : never;
 }[keyof StageOptions];
 
+/** Longest text of a policy: it has to fit into a control record, and into the status block. */
+const policyTextMax = 400;
+
 /** A mode, a policy text, or a `Policy`. */
 export function checkPolicy(policy: unknown): ResolvedPolicy {
+  const resolved = readPolicy(policy);
+  const { length } = resolved.policy.toString();
+  if (length > policyTextMax) {
+    throw new AckgateRangeError(
+      'ERR_ACKGATE_OUT_OF_RANGE',
+      `policy must have at most ${policyTextMax} characters as text, got ${length}`,
+    );
+  }
+  return resolved;
+}
+
+function readPolicy(policy: unknown): ResolvedPolicy {
   if (policy instanceof Policy) return { mode: 'custom', byte: 255, policy };
   if (typeof policy !== 'string') {
     throw new AckgateError(

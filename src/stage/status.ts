@@ -161,7 +161,8 @@ export class StatusReader {
       if ((before & 1) !== 0) continue;
       const values = this.#shared.slice();
       const text = this.#text.slice(0, this.#lock[1]);
-      if (Atomics.load(this.#lock, 0) !== before) continue;
+      // Adds nothing: a read-modify-write is what the plain reads above can't be moved behind.
+      if (Atomics.add(this.#lock, 0, 0) !== before) continue;
       if (text.length > 0) this.#last = { values, text: JSON.parse(new TextDecoder().decode(text)) };
       return this.#last;
     }

@@ -21,11 +21,14 @@ export function temporaryDirectory(under = tmpdir()): string {
   return directory;
 }
 
-export function removeTemporaryDirectories(): void {
+function removeTemporaryDirectories(): void {
   for (const directory of made.splice(0)) rmSync(directory, { recursive: true, force: true });
 }
 
-afterEach(removeTemporaryDirectories);
+afterEach(() => {
+  endPrograms();
+  removeTemporaryDirectories();
+});
 
 export function segmentNames(directory: string): string[] {
   return readdirSync(directory)
@@ -80,11 +83,21 @@ export interface Program {
   finished: Promise<Finished>;
 }
 
+/** Process groups that have not ended. */
+const running = new Set<number>();
+
+function endPrograms(): void {
+  for (const group of running) process.kill(-group, 'SIGKILL');
+  running.clear();
+}
+
 /** Runs a program of `test/fixtures`, under the command `under` if there is one. */
 export function runFixture(name: string, args: string[], under: string[] = []): Program {
   const file = fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url));
   const [command, ...rest] = [...under, process.execPath, file, ...args];
-  const child = spawn(command!, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
+  // A group of its own, so that strace goes together with what it traces.
+  const child = spawn(command!, rest, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  running.add(child.pid!);
   const lines: string[] = [];
   let partial = '';
   let errors = '';
@@ -106,6 +119,7 @@ export function runFixture(name: string, args: string[], under: string[] = []): 
     child.once('error', reject);
     child.once('close', (code, signal) => {
       isOver = true;
+      running.delete(child.pid!);
       look();
       resolve({ lines, code, signal, errors });
     });

@@ -197,7 +197,7 @@ export interface Published {
   bypass?: boolean;
 }
 
-/** A running stage with everything that it says, and sockets for it. Ends with the test. */
+/** A running stage with everything that it says, and sockets for it. */
 export class Rig {
   readonly stage: Stage;
   readonly net: Loopback;
@@ -215,7 +215,15 @@ export class Rig {
     stage.on('fatal', (error) => this.fatal.push(error));
   }
 
+  /** Ends with the test. */
   static async start(options: StageOptions = {}, transport: Transport = 'tcp'): Promise<Rig> {
+    const rig = await Rig.open(options, transport);
+    onTestFinished(() => rig.end());
+    return rig;
+  }
+
+  /** The caller ends it. */
+  static async open(options: StageOptions = {}, transport: Transport = 'tcp'): Promise<Rig> {
     const log: LogLine[] = [];
     const line = (level: string) => (fields: object, message: string) =>
       void log.push({ level, fields: fields as Record<string, unknown>, message });
@@ -225,9 +233,7 @@ export class Rig {
       logger: { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') },
       ...options,
     });
-    const rig = new Rig(stage, await Loopback.open(transport), log);
-    onTestFinished(() => rig.end());
-    return rig;
+    return new Rig(stage, await Loopback.open(transport), log);
   }
 
   async attach(options: { paused?: boolean } = {}): Promise<Pair & { id: number }> {
@@ -246,10 +252,18 @@ export class Rig {
     if (result !== 'ok') throw new Error(`tryPublish said ${result}`);
   }
 
-  /** Waits until the stage has had a whole round after everything that was done so far. */
+  /**
+   * Waits until the stage has had a whole round after everything that was done so far. Twice: a stage that is just going
+   * to sleep may have looked before, and write its status after.
+   */
   async settled(): Promise<void> {
-    const nowNs = monotonicNow();
-    await until('the stage has gone on', () => this.stage.status().statusNs > nowNs);
+    const { primary } = this.stage.cursors;
+    for (let times = 0; times < 2; times++) {
+      const nowNs = monotonicNow();
+      // Changes nothing, but wakes the stage.
+      primary.advance(primary.persisted);
+      await until('the stage has gone on', () => this.stage.status().statusNs > nowNs);
+    }
   }
 
   /** Bytes that wait in the stage's own buffers. */
