@@ -9,6 +9,7 @@
 #include "owned_descriptors.h"
 #include "pages.h"
 #include "socket_ops.h"
+#include "wake_descriptor.h"
 
 namespace ackgate {
 

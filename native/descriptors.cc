@@ -3,14 +3,14 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdint>
 #include <limits>
+
+#include "platform.h"
 
 namespace ackgate {
 
@@ -32,11 +32,24 @@ int refusal(int fd) {
   if (type != SOCK_STREAM) {
     return -EPROTOTYPE;
   }
-  const int domain = option(fd, SO_DOMAIN);
-  if (domain != AF_INET && domain != AF_INET6 && domain != AF_UNIX) {
+  const int domain = socketDomain(fd);
+  // A socket whose peer has gone has no name any more on some systems.
+  if (domain != AF_INET && domain != AF_INET6 && domain != AF_UNIX && domain != -EINVAL) {
     return -EAFNOSUPPORT;
   }
-  return option(fd, SO_ACCEPTCONN) == 0 ? 0 : -EOPNOTSUPP;
+  // Where this cannot be asked (Darwin) the first send to a listening socket fails.
+  return option(fd, SO_ACCEPTCONN) > 0 ? -EOPNOTSUPP : 0;
+}
+
+/** Makes sends neither wait nor signal where no flag of `send` does. */
+void sendQuietly([[maybe_unused]] int fd) {
+#if !ACKGATE_LINUX
+  fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+#endif
+#ifdef SO_NOSIGPIPE
+  const int yes = 1;
+  setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &yes, sizeof yes);
+#endif
 }
 
 }  // namespace
@@ -51,7 +64,8 @@ int adoptDescriptor(int fd, int kernelSendBufferBytes) {
     return own;
   }
   // A peer that has gone refuses options; its first send says so better than an error here would.
-  if (option(own, SO_DOMAIN) != AF_UNIX) {
+  sendQuietly(own);
+  if (socketDomain(own) != AF_UNIX) {
     const int yes = 1;
     setsockopt(own, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
   }
@@ -69,14 +83,14 @@ int duplicateDescriptor(int fd) {
 
 int closeDescriptor(int fd) { return ::close(fd) < 0 ? -errno : 0; }
 
-int createWakeDescriptor() {
-  const int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  return fd < 0 ? -errno : fd;
-}
-
-int wake(int fd) {
-  const uint64_t one = 1;
-  return ::write(fd, &one, sizeof one) < 0 ? -errno : 0;
+int socketDomain(int fd) {
+#if ACKGATE_LINUX
+  return option(fd, SO_DOMAIN);
+#else
+  sockaddr_storage name{};
+  socklen_t length = sizeof name;
+  return getsockname(fd, reinterpret_cast<sockaddr*>(&name), &length) < 0 ? -errno : name.ss_family;
+#endif
 }
 
 DescriptorLimits descriptorLimits() {

@@ -7,8 +7,8 @@ namespace ackgate {
 int adoptDescriptor(int fd, int kernelSendBufferBytes);
 int duplicateDescriptor(int fd);
 int closeDescriptor(int fd);
-int createWakeDescriptor();
-int wake(int fd);
+/** `AF_INET` and so on, of a socket. */
+int socketDomain(int fd);
 
 struct DescriptorLimits {
   double soft;

@@ -1,5 +1,5 @@
-// Everything that a sender asks of the kernel, as tables of functions: the real ones (socket_ops, poller,
-// liburing_ring) and, in the tests, a seeded fake.
+// Everything that a sender asks of the kernel, as tables of functions: the real ones (socket_ops,
+// epoll_poller, poll_poller, liburing_ring) and, in the tests, a seeded fake.
 #pragma once
 
 #include <cstddef>
@@ -23,10 +23,11 @@ class SocketOps {
   virtual int64_t send(int fd, const uint8_t* bytes, uint32_t length) = 0;
   /** Ends the write side; what the kernel has is delivered first. */
   virtual int endWrites(int fd) = 0;
-  /** Resets the connection at once, whatever other descriptors of the socket are open. */
+  /** Resets the connection; at once, whatever other descriptors of the socket are open, where the system can.
+   */
   virtual int reset(int fd) = 0;
   virtual int close(int fd) = 0;
-  /** Bytes that the peer has not acknowledged. */
+  /** Bytes that the peer has not acknowledged; -ENOTSUP where the system does not tell. */
   virtual int queuedBytes(int fd) = 0;
   virtual void clearWake(int fd) = 0;
   /** Monotonic. */

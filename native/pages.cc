@@ -3,7 +3,23 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "platform.h"
+
 namespace ackgate {
+
+namespace {
+
+// Elsewhere MADV_DONTNEED gives nothing back. MADV_FREE leaves it to the kernel when, so the old bytes may
+// stay.
+#if ACKGATE_LINUX
+constexpr int giveBack = MADV_DONTNEED;
+#elif defined(MADV_FREE)
+constexpr int giveBack = MADV_FREE;
+#else
+constexpr int giveBack = MADV_NORMAL;
+#endif
+
+}  // namespace
 
 size_t pageBytes() {
   static const auto bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
@@ -23,7 +39,7 @@ void refuseHugePages(uint8_t* start, size_t bytes) {
 
 void giveBackPages(uint8_t* start, size_t bytes) {
   if (bytes > pageBytes()) {
-    madvise(start + pageBytes(), bytes - pageBytes(), MADV_DONTNEED);
+    madvise(start + pageBytes(), bytes - pageBytes(), giveBack);
   }
 }
 

@@ -200,6 +200,21 @@ describe('before a drop the kernel is asked', () => {
     }
   });
 
+  test('a slow peer that was writable for a moment is as slow as before', () => {
+    const { connect, send, pass, answer, sender, dropped } = create();
+    connect();
+    sender.queued.set(0, 3_000_000);
+    send(60_000);
+    pass(4 * second);
+    sender.queued.set(0, 2_950_000);
+    pass(2 * second);
+    answer(10_000);
+    pass(9 * second);
+    expect(dropped()).toBe(false);
+    pass(2 * second);
+    expect(dropped()).toBe(true);
+  });
+
   test.each([
     ['stayed as long', 1000],
     ['grew', 1001],

@@ -1,7 +1,6 @@
 // The senders over the real kernel with other threads beside them: one reads, one wakes, one fences. The
 // point of this file is the thread sanitizer.
 #include <doctest/doctest.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
@@ -10,8 +9,11 @@
 #include <thread>
 
 #include "../create_sender.h"
-#include "../descriptors.h"
+#include "../poll_poller.h"
+#include "../socket_ops.h"
+#include "../wake_descriptor.h"
 #include "bench.h"
+#include "socket_pair.h"
 
 using namespace ackgate;
 using namespace ackgate::test;
@@ -38,17 +40,25 @@ bool readAll(int fd, size_t* received) {
 }
 
 template <typename Sender>
+using Maker = Created<Sender> (*)(const SenderConfig&);
+
+/** With the poller of other systems. */
+Created<PosixSender> createPolling(const SenderConfig& config) {
+  return {std::make_unique<PosixSender>(config, SystemSocketOps::instance(),
+                                        std::make_unique<PollPoller>(config.slots)),
+          0,
+          "",
+          {}};
+}
+
+template <typename Sender>
 struct Real {
-  explicit Real() : tables({4, 64, 256, 1024}), wakeFd(createWakeDescriptor()) {
-    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0);
+  explicit Real(Maker<Sender> make) : tables({4, 64, 256, 1024}), wakeFd(createWakeDescriptor()) {
     SenderConfig config = tables.config(&fence);
     config.wakeFd = wakeFd;
-    created = createSender<Sender>(config);
+    created = make(config);
   }
-  ~Real() {
-    ::close(wakeFd);
-    ::close(ends[1]);
-  }
+  ~Real() { ::close(wakeFd); }
   Real(const Real&) = delete;
   Real& operator=(const Real&) = delete;
 
@@ -63,22 +73,22 @@ struct Real {
   int32_t fence = 0;
   Tables tables;
   int wakeFd;
-  std::array<int, 2> ends{-1, -1};
+  SocketPair ends;
   Created<Sender> created;
 };
 
 template <typename Sender>
-void sendToReader() {
-  Real<Sender> real;
+void sendToReader(Maker<Sender> make = createSender<Sender>) {
+  Real<Sender> real(make);
   if (!real.usable()) {
     return;
   }
   Sender& sender = *real.created.sender;
-  REQUIRE(sender.open(0, 1, real.ends[0]) == 0);
+  REQUIRE(sender.open(0, 1, real.ends.takeNear()) == 0);
   size_t received = 0;
   bool right = false;
   std::atomic<bool> done{false};
-  std::thread reader([&] { right = readAll(real.ends[1], &received); });
+  std::thread reader([&] { right = readAll(real.ends.far(), &received); });
   std::thread waker([&] {
     while (!done) {
       wake(real.wakeFd);
@@ -124,17 +134,17 @@ void sendToReader() {
 }
 
 template <typename Sender>
-void fenceFromOutside() {
-  Real<Sender> real;
+void fenceFromOutside(Maker<Sender> make = createSender<Sender>) {
+  Real<Sender> real(make);
   if (!real.usable()) {
     return;
   }
   Sender& sender = *real.created.sender;
-  REQUIRE(sender.open(0, 1, real.ends[0]) == 0);
+  REQUIRE(sender.open(0, 1, real.ends.takeNear()) == 0);
   std::thread fencer([&] { __atomic_store_n(&real.fence, 1, __ATOMIC_SEQ_CST); });
   size_t received = 0;
   bool right = false;
-  std::thread reader([&] { right = readAll(real.ends[1], &received); });
+  std::thread reader([&] { right = readAll(real.ends.far(), &received); });
   size_t sent = 0;
   for (bool fenced = false; !fenced;) {
     real.tables.buffer(0)[0] = patternByte(sent);
@@ -155,5 +165,7 @@ void fenceFromOutside() {
 
 TEST_CASE("a reader and a waker beside the uring sender") { sendToReader<UringSender>(); }
 TEST_CASE("a reader and a waker beside the posix sender") { sendToReader<PosixSender>(); }
+TEST_CASE("a reader and a waker beside the posix sender that polls") { sendToReader(createPolling); }
 TEST_CASE("a fence from another thread, uring") { fenceFromOutside<UringSender>(); }
 TEST_CASE("a fence from another thread, posix") { fenceFromOutside<PosixSender>(); }
+TEST_CASE("a fence from another thread, posix that polls") { fenceFromOutside(createPolling); }

@@ -87,6 +87,9 @@ export interface Stage {
    * Hands the write side of a connected stream socket to the stage and returns its connection id. A `net.Socket`
    * loses `write` and `end` (they fail loudly), keeps reading, and its `destroy` disconnects. For a bare `fd` the
    * stage takes a dup: the caller closes its own, and says with `disconnect` when it is over.
+   *
+   * @param options.connectionId the id to use instead of a new one. Never give an id twice: answers to the earlier client
+   *   that are still on the way would reach the later one
    */
   attach(target: Socket | number, options?: { connectionId?: number }): number;
   /**

@@ -3,6 +3,9 @@
 #include <memory>
 
 #include "kernel_ops.h"
+#include "platform.h"
+
+#if ACKGATE_LINUX
 
 namespace ackgate {
 
@@ -26,3 +29,5 @@ class EpollPoller final : public PollerOps {
 };
 
 }  // namespace ackgate
+
+#endif

@@ -1,4 +1,6 @@
-#include "poller.h"
+#include "epoll_poller.h"
+
+#if ACKGATE_LINUX
 
 #include <poll.h>
 #include <sys/epoll.h>
@@ -59,3 +61,5 @@ void EpollPoller::close() {
 }
 
 }  // namespace ackgate
+
+#endif
