@@ -404,6 +404,8 @@ describe('bad input', () => {
   test('open: a directory that can not be made, and a cursor that can not be posted', async () => {
     const failed = { code: 'ERR_ACKGATE_JOURNAL_FAILED', message: /ENOTDIR/ };
     await expect(FileJournal.open({ directory: '/dev/null/x' })).rejects.toMatchObject(failed);
+    const refused = { code: 'ERR_ACKGATE_JOURNAL_FAILED', message: /ENOENT/ };
+    await expect(FileJournal.open({ directory: '/proc/nope/x' })).rejects.toMatchObject(refused);
     const directory = temporaryDirectory();
     const cursor = { advance() {} } as never;
     await expect(FileJournal.open({ directory, cursor })).rejects.toMatchObject({

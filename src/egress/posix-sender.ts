@@ -1,59 +1,17 @@
-import { type NativeSender, nativeAddon } from './native.js';
-import type { Sender, SenderOptions } from './sender.js';
-import { type TableSizes, withTables } from './sender-tables.js';
+import { NativeBackedSender } from './native-sender.js';
+import type { SenderOptions } from './sender.js';
+import type { TableSizes } from './sender-tables.js';
 
 /**
- * Sends with non-blocking `send(2)` and tells by epoll when a blocked peer is writable again.
+ * Sends with non-blocking `send(2)` and tells by epoll, or `poll(2)` where there is none, when a blocked peer is
+ * writable again.
  *
  * The constructor throws the addon's plain error, with `errno` and `stage`; `createSender` puts it into words.
  */
-export class PosixSender implements Sender {
+export class PosixSender extends NativeBackedSender {
   readonly backend = 'posix';
-  readonly features: readonly string[];
-  readonly requests: Uint32Array;
-  readonly results: Int32Array;
-  readonly state: Int32Array;
-  readonly #native: NativeSender;
 
   constructor(options: SenderOptions, sizes?: TableSizes) {
-    const { PosixSender: Native } = nativeAddon();
-    const all = withTables(options, sizes);
-    this.requests = all.requests;
-    this.results = all.results;
-    this.state = all.state;
-    this.#native = new Native(all);
-    this.features = this.#native.features;
-  }
-
-  open(slot: number, generation: number, fd: number): number {
-    return this.#native.open(slot, generation, fd);
-  }
-
-  flush(count: number): number {
-    return this.#native.flush(count);
-  }
-
-  reap(): number {
-    return this.#native.reap();
-  }
-
-  close(slot: number, how: number): void {
-    this.#native.close(slot, how);
-  }
-
-  queuedBytes(slot: number): number {
-    return this.#native.queuedBytes(slot);
-  }
-
-  releasePages(slot: number): void {
-    this.#native.releasePages(slot);
-  }
-
-  park(timeoutMs: number): void {
-    this.#native.park(timeoutMs);
-  }
-
-  destroy(deadlineMs: number): number {
-    return this.#native.destroy(deadlineMs);
+    super('PosixSender', options, sizes);
   }
 }

@@ -1,4 +1,13 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, writevSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  writevSync,
+} from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { AckgateError } from '../errors.js';
 
@@ -30,7 +39,7 @@ export function listSegments(directory: string): SegmentFile[] {
 /** Makes the directory so that a power cut can't take it away again, together with the records in it. */
 export function ensureDirectory(path: string): void {
   const directory = resolve(path);
-  const firstMade = mkdirSync(directory, { recursive: true });
+  const firstMade = makeDirectories(directory);
   let made = directory;
   // One level at least: an earlier run may have made the directory and died before it was synced.
   do {
@@ -38,6 +47,24 @@ export function ensureDirectory(path: string): void {
     if (firstMade === undefined || made === firstMade) return;
     made = dirname(made);
   } while (made !== dirname(made));
+}
+
+/**
+ * Makes what is missing of a path, and returns the first that was. One by one: Node's own `recursive` never returns
+ * where a file system refuses with ENOENT below a folder that is there, as /proc does.
+ */
+function makeDirectories(directory: string): string | undefined {
+  const missing: string[] = [];
+  for (let path = directory; !existsSync(path); path = dirname(path)) missing.unshift(path);
+  for (const path of missing) {
+    try {
+      mkdirSync(path);
+    } catch (error) {
+      // Somebody else was faster.
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+  }
+  return missing[0];
 }
 
 function syncParent(path: string, isOurs: boolean): void {
