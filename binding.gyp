@@ -32,6 +32,8 @@
         'NAPI_VERSION=8',
         'NODE_ADDON_API_DISABLE_DEPRECATED',
         'NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS',
+        # A thread that is being terminated can call in once more, and can no longer throw: without this it aborts.
+        'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
       ],
       'cflags': ['-Wall', '-Wextra', '-Wno-unused-parameter'],
       'cflags_cc': ['-std=c++17', '-fvisibility=hidden'],

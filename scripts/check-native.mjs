@@ -46,7 +46,8 @@ function writeDatabase() {
     const api = dirname(createRequire(import.meta.url).resolve('node-addon-api'));
     const flags = `-std=c++17 -fPIC -isystem ${node}/include/node -isystem ${api}`;
     const defines =
-      '-DNAPI_VERSION=8 -DNODE_ADDON_API_DISABLE_DEPRECATED -DNODE_ADDON_API_DISABLE_CPP_EXCEPTIONS';
+      '-DNAPI_VERSION=8 -DNODE_ADDON_API_DISABLE_DEPRECATED -DNODE_ADDON_API_DISABLE_CPP_EXCEPTIONS ' +
+      '-DNODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS';
     for (const name of ['addon.cc', 'binding_functions.cc']) {
       const file = join(root, 'native', name);
       commands.push({ directory: root, file, command: `c++ ${flags} ${defines} -o ${name}.o -c ${file}` });

@@ -86,16 +86,16 @@ describe('adopting a descriptor', () => {
 });
 
 describe('wake descriptors', () => {
-  test('count wakes and never block', () => {
+  test('keep wakes until they are read, and never block', () => {
     const before = openFds();
     const fd = addon.createWakeFd();
     const other = addon.dupFd(fd);
     expect(addon.wake(fd)).toBe(0);
     expect(addon.wake(other)).toBe(0);
-    const count = Buffer.alloc(8);
-    readSync(fd, count);
-    expect(count.readBigUInt64LE()).toBe(2n);
-    expect(() => readSync(fd, count)).toThrow('EAGAIN');
+    // What they are made of differs: one number that counts, or as many as there were wakes.
+    const bytes = Buffer.alloc(64);
+    expect(readSync(fd, bytes)).toBeGreaterThan(0);
+    expect(() => readSync(fd, bytes)).toThrow('EAGAIN');
     expect([addon.closeFd(fd), addon.closeFd(other), addon.closeFd(other)]).toEqual([0, 0, -EBADF]);
     expect(addon.wake(fd)).toBe(-EBADF);
     expect(addon.dupFd(fd)).toBe(-EBADF);
@@ -154,9 +154,12 @@ describe('making a sender', () => {
       try { for (;;) openSync('/dev/null'); } catch {}
       try {
         createSender('auto', { arena, slots: 1, ringEntries: 64, wakeFd: 0, fence: new Int32Array(1) });
+        console.log('made');
       } catch (error) { console.log(error.code, error.message); }`;
     const command = 'ulimit -n 64; exec "$0" --input-type=module -e "$1"';
     const { stdout } = spawnSync('sh', ['-c', command, process.execPath, program], { encoding: 'utf8' });
-    expect(stdout).toMatch(new RegExp(`^ERR_ACKGATE_SENDER .*errno ${EMFILE}`));
+    // Plain `poll` takes no descriptor.
+    const portable = process.env.ACKGATE_PORTABLE === '1';
+    expect(stdout).toMatch(portable ? /^made/ : new RegExp(`^ERR_ACKGATE_SENDER .*errno ${EMFILE}`));
   });
 });

@@ -1,5 +1,7 @@
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
 import { nativeAddon } from '#ackgate/egress/native.js';
@@ -72,6 +74,13 @@ describe.each(backends)('the %s sender and other threads', (backend) => {
       else expect(threads()).toBeLessThanOrEqual(threadsBefore);
     }
     await world.close();
+  });
+
+  test('Workers are terminated in the middle of calls: the process goes on', () => {
+    // A process of its own: what this looks for would take the tests with it.
+    const program = fileURLToPath(fixture('sender-terminated.mjs'));
+    const { status, stderr } = spawnSync(process.execPath, [program, backend], { encoding: 'utf8' });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   });
 
   test('a sender that nobody destroyed is taken down with its object', async () => {

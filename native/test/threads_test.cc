@@ -44,11 +44,10 @@ using Maker = Created<Sender> (*)(const SenderConfig&);
 
 /** With the poller of other systems. */
 Created<PosixSender> createPolling(const SenderConfig& config) {
-  return {std::make_unique<PosixSender>(config, SystemSocketOps::instance(),
-                                        std::make_unique<PollPoller>(config.slots)),
-          0,
-          "",
-          {}};
+  auto poller = std::make_unique<PollPoller>(config.slots);
+  Created<PosixSender> created;
+  created.sender = std::make_unique<PosixSender>(config, SystemSocketOps::instance(), std::move(poller));
+  return created;
 }
 
 template <typename Sender>

@@ -64,7 +64,7 @@ function makePosixSender(): void {
   const addon = nativeAddon();
   const wakeFd = addon.createWakeFd();
   if (wakeFd < 0)
-    throw new AckgateError('ERR_ACKGATE_TOO_MANY_FDS', `no eventfd could be made (errno ${-wakeFd})`);
+    throw new AckgateError('ERR_ACKGATE_TOO_MANY_FDS', `no wake descriptor could be made (errno ${-wakeFd})`);
   try {
     const options = {
       arena: allocateArena(1),

@@ -20,7 +20,10 @@ export interface NativeAddon {
    * when their thread ends, as a terminated Worker does, are closed then.
    */
   closeFd(fd: number): number;
-  /** An eventfd that never blocks. If its thread ends before it is closed, `word[0]` is set to `value` first. */
+  /**
+   * An eventfd, or a FIFO where there is none; it never blocks. If its thread ends before it is closed, `word[0]` is set
+   * to `value` first.
+   */
   createWakeFd(word?: Int32Array, value?: number): number;
   wake(fd: number): number;
   /** Limits on open descriptors of this process; `Infinity` when there is none. */

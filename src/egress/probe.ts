@@ -21,7 +21,9 @@ const { EPERM, EACCES, ENOSYS, ENOMEM, EMFILE, ENFILE, EINVAL } = constants.errn
  * One errno has several causes; the files under `/proc` tell them apart.
  */
 export function explainUring(errno: number, stage = 'setup', around = readUringSurroundings()): string {
-  if (stage === 'build') return 'the addon was built without liburing';
+  if (stage === 'build') {
+    return process.platform === 'linux' ? 'the addon was built without liburing' : 'only Linux has io_uring';
+  }
   if (stage === 'opcodes') {
     return `kernel ${around.kernel} has io_uring, but not all operations that are needed (send, poll, cancel)`;
   }

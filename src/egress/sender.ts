@@ -71,7 +71,7 @@ export interface SenderOptions {
   slots: number;
   /** Submission queue entries of the ring; more dirty slots than that are submitted in rounds. */
   ringEntries: number;
-  /** An eventfd; it stays the caller's, and must outlive the sender. */
+  /** Of `createWakeFd`; it stays the caller's, and must outlive the sender. */
   wakeFd: number;
   /** One word; non-zero means fenced. Looked at immediately before every submission. */
   fence: Int32Array;

@@ -10,7 +10,7 @@ import type { StageStatus } from './status.js';
 /** Names a running stage for other threads of this process. Plain data: post it anywhere. */
 export interface StageHandle {
   readonly memory: StageMemory;
-  /** The stage's eventfd; whoever opens the handle dups it. */
+  /** The stage's wake descriptor; whoever opens the handle dups it. */
   readonly wakeFd: number;
 }
 

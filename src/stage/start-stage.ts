@@ -80,7 +80,7 @@ export function createControlledStage(options: CheckedOptions): {
   const state = new Int32Array(memory.buffer, Word.state * 4, 1);
   const wakeFd = nativeAddon().createWakeFd(state, StageState.failed);
   if (wakeFd < 0) {
-    throw new AckgateError('ERR_ACKGATE_TOO_MANY_FDS', `no eventfd could be made (errno ${-wakeFd})`);
+    throw new AckgateError('ERR_ACKGATE_TOO_MANY_FDS', `no wake descriptor could be made (errno ${-wakeFd})`);
   }
   return { stage: new ControlledStage(memory, wakeFd, options, createTimingHistograms()), memory, wakeFd };
 }

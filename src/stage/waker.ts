@@ -9,7 +9,7 @@ export class Waker implements RingPeer {
   #write: () => void;
   readonly #clock: Clock;
 
-  /** `write` makes the stage's eventfd readable. */
+  /** `write` makes the stage's wake descriptor readable. */
   constructor(buffer: SharedArrayBuffer, clock: Clock, write: () => void) {
     this.#words = new Int32Array(buffer);
     this.#clock = clock;
