@@ -70,3 +70,13 @@ test('forgets a connection that ended otherwise', () => {
   list.sweep(9, egress, 3);
   expect(egress.counters.bytesAppended).toBe(0);
 });
+
+test.each([0, 2 ** 31 - 1])('a record is past its place or not, also where the count wraps (%d)', (place) => {
+  const { list } = create();
+  list.add(1, place, null);
+  expect(list.isPast(1, (place - 1) | 0)).toBe(false);
+  expect(list.isPast(1, place)).toBe(true);
+  expect(list.isPast(1, (place + 1) | 0)).toBe(true);
+  expect(list.isPast(2, (place + 1) | 0)).toBe(false);
+  expect(list.isPast(-1, place)).toBe(false);
+});

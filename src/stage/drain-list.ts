@@ -24,6 +24,15 @@ export class DrainList {
     this.#farewell[slot] = farewell;
   }
 
+  has(slot: number): boolean {
+    return this.#slots.has(slot);
+  }
+
+  /** Whether a record at this place in the output ring came too late for its connection, which is leaving. */
+  isPast(slot: number, position: number): boolean {
+    return slot >= 0 && this.#slots.has(slot) && ((position - this.#position[slot]) | 0) >= 0;
+  }
+
   remove(slot: number): void {
     this.#slots.delete(slot);
   }

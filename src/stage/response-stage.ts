@@ -290,7 +290,11 @@ export class ResponseStage {
         break;
       }
       if ((taken + 1) % clockEvery === 0) now = this.#parts.clock();
-      this.#respond(record, now);
+      if (this.#leaving.size > 0 && this.#isTooLate(record.connectionId, taken)) {
+        this.egress.counters.recordsDiscarded++;
+      } else {
+        this.#respond(record, now);
+      }
       if (this.#cadence.due(now)) this.#flush(now);
     }
     if (taken > 0) {
@@ -300,6 +304,11 @@ export class ResponseStage {
       this.batches++;
     }
     return taken;
+  }
+
+  /** A connection that leaves gets nothing behind its last frame. */
+  #isTooLate(connectionId: number, taken: number): boolean {
+    return this.#leaving.isPast(this.egress.table.find(connectionId), (this.#ring.position + taken) | 0);
   }
 
   #respond(record: RecordView, nowNs: number): void {
@@ -424,11 +433,12 @@ export class ResponseStage {
       },
       push: (id, bytes, length) => {
         const slot = slotOf(id);
-        if (slot >= 0 && this.egress.appendFrame(slot, bytes, length, null, this.#nowNs)) this.pushes++;
+        if (slot < 0 || this.#leaving.has(slot)) return;
+        if (this.egress.appendFrame(slot, bytes, length, null, this.#nowNs)) this.pushes++;
       },
       busy: (id) => {
         const slot = slotOf(id);
-        if (slot >= 0) say(slot, this.#framing.serverBusy);
+        if (slot >= 0 && !this.#leaving.has(slot)) say(slot, this.#framing.serverBusy);
       },
       setPolicy: (policy) => this.#setPolicy(policy),
       corruptMode: (byte, text) => {
