@@ -46,7 +46,9 @@ describe('the example of the README', () => {
   afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
   it('has ten to fifteen lines', () => {
-    const lines = example().split('\n').filter((line) => line.trim() !== '');
+    const lines = example()
+      .split('\n')
+      .filter((line) => line.trim() !== '');
     expect(lines.length).toBeGreaterThanOrEqual(10);
     expect(lines.length).toBeLessThanOrEqual(15);
   });

@@ -43,6 +43,8 @@ async function main(): Promise<void> {
     else if (server !== null) tell({ type: 'status', status: server.status() });
   });
   server = await MatchingServer.start(config, fail, logger);
+  // A signal that came meanwhile found no server to end.
+  if (ending) return server.close();
   tell({ type: 'listening', port: server.port, status: server.status() });
   if (!managed) logger.info({ port: server.port, policy: config.policy }, 'listening');
 }

@@ -38,7 +38,12 @@ export class PrimaryCursor {
     checkSequence('seq', seq);
     const { lines } = this.#context;
     const { persisted } = lines.read(0);
-    if (seq < persisted) throw regressed('persisted', seq, persisted, 'the primary');
+    if (seq < persisted) {
+      throw new AckgateRangeError(
+        'ERR_ACKGATE_CURSOR_REGRESSED',
+        `the primary's cursor can't go back from ${persisted} to ${seq}: has the stage another journal than this one?`,
+      );
+    }
     lines.write(0, seq, seq);
     this.#context.wake();
   }

@@ -81,7 +81,8 @@ class Writer {
 
   /** The stage first: who sees a sequence persisted may rely on the stage having been told. */
   #persisted(): void {
-    if (this.#lastSequence > 0) this.#advanceStage(this.#lastSequence);
+    // Also with 0: a stage that is ahead of this journal belongs to another one, and would not wait for it.
+    this.#advanceStage(this.#lastSequence);
     writePersisted(this.#words, this.#lastSequence);
     if (Atomics.exchange(this.#words, Word.waiting, 0) !== 0) post({ type: 'moved' });
   }

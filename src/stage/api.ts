@@ -88,8 +88,7 @@ export interface Stage {
    * loses `write` and `end` (they fail loudly), keeps reading, and its `destroy` disconnects. For a bare `fd` the
    * stage takes a dup: the caller closes its own, and says with `disconnect` when it is over.
    *
-   * @param options.connectionId the id to use instead of a new one. Never give an id twice: answers to the earlier client
-   *   that are still on the way would reach the later one
+   * @param options.connectionId the id to use instead of the next one; above all earlier ids, for none is used twice
    */
   attach(target: Socket | number, options?: { connectionId?: number }): number;
   /**

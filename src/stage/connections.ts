@@ -8,6 +8,10 @@ export interface Attached {
   readonly slot: number;
   /** Null: attached by descriptor. */
   readonly socket: Socket | null;
+  /** Its end was asked for: nothing more is sent to it but what was published before. */
+  leaving: boolean;
+  /** Identifies the socket whichever descriptor stands for it. */
+  readonly inode: number;
 }
 
 /**
@@ -18,7 +22,8 @@ export class Connections {
   readonly #byId = new Map<number, Attached>();
   readonly #freeSlots: number[];
   readonly #capacity: number;
-  #highestId = 0;
+  readonly #inodes = new Set<number>();
+  #highestId = -1;
 
   constructor(capacity: number) {
     this.#capacity = capacity;
@@ -48,18 +53,22 @@ export class Connections {
   newId(wanted: number | undefined): number {
     if (wanted === undefined) {
       if (this.#highestId >= Number.MAX_SAFE_INTEGER) {
-        throw new AckgateRangeError(
-          'ERR_ACKGATE_OUT_OF_RANGE',
-          'connectionId must be given: all higher ones are used',
-        );
+        throw new AckgateRangeError('ERR_ACKGATE_OUT_OF_RANGE', 'all connection ids are used');
       }
-      return this.#highestId + 1;
+      return Math.max(1, this.#highestId + 1);
     }
     checkConnectionId(wanted);
     if (this.#byId.has(wanted)) {
       throw new AckgateError(
         'ERR_ACKGATE_CONNECTION_ID_IN_USE',
         `connectionId ${wanted} is connected already`,
+      );
+    }
+    if (wanted <= this.#highestId) {
+      throw new AckgateRangeError(
+        'ERR_ACKGATE_CONNECTION_ID_USED',
+        `connectionId must be above ${this.#highestId}, the highest so far, got ${wanted}: an answer to an earlier ` +
+          'client that is still held back would reach a later one with its id',
       );
     }
     return wanted;
@@ -78,9 +87,20 @@ export class Connections {
     return this.#freeSlots[this.#freeSlots.length - 1];
   }
 
-  add(id: number, socket: Socket | null): Attached {
+  /** Two writers on one socket would mix their frames. */
+  checkSocket(inode: number): void {
+    if (this.#inodes.has(inode)) {
+      throw new AckgateError(
+        'ERR_ACKGATE_SOCKET_ATTACHED',
+        'the socket is attached already, by another descriptor',
+      );
+    }
+  }
+
+  add(id: number, socket: Socket | null, inode: number): Attached {
     const slot = this.#freeSlots.pop() as number;
-    const attached = { id, slot, socket };
+    const attached: Attached = { id, slot, socket, inode, leaving: false };
+    this.#inodes.add(inode);
     this.#byId.set(id, attached);
     if (id > this.#highestId) this.#highestId = id;
     return attached;
@@ -90,6 +110,7 @@ export class Connections {
   ended(slot: number, id: number, orderly: boolean): void {
     const attached = this.#byId.get(id);
     this.#byId.delete(id);
+    if (attached !== undefined) this.#inodes.delete(attached.inode);
     this.#freeSlots.push(slot);
     const socket = attached?.socket;
     if (socket === null || socket === undefined) return;

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import { fstatSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { nativeAddon } from '../egress/native.js';
 import { AckgateError, AckgateRangeError } from '../errors.js';
@@ -45,6 +46,7 @@ export class ControlledStage extends EventEmitter<StageEvents> implements Stage 
   #resolveFence: () => void = () => {};
   #fenced: Promise<void> | null = null;
   #closing = false;
+  #onClosing: (drainMs: number) => void = () => {};
 
   constructor(memory: StageMemory, wakeFd: number, options: CheckedOptions, timings: TimingHistograms) {
     super();
@@ -73,16 +75,16 @@ export class ControlledStage extends EventEmitter<StageEvents> implements Stage 
     const socket = typeof target === 'number' ? null : target;
     const from = typeof target === 'number' ? target : socketFd(target);
     const fd = adopt(from, this.#options.kernelSendBufferBytes);
-    // The slot is looked at first and taken last: whatever fails in between leaves nothing behind.
-    const sent = this.#control.attach(id, connections.nextSlot(), fd);
-    if (sent !== true) {
+    const inode = fstatSync(fd).ino;
+    try {
+      connections.checkSocket(inode);
+      // The slot is looked at first and taken last: whatever fails in between leaves nothing behind.
+      if (this.#control.attach(id, connections.nextSlot(), fd) !== true) throw controlFull();
+    } catch (error) {
       nativeAddon().closeFd(fd);
-      throw new AckgateError(
-        'ERR_ACKGATE_CONTROL_FULL',
-        'too many control calls wait for the stage; try again',
-      );
+      throw error;
     }
-    const attached = connections.add(id, socket);
+    const attached = connections.add(id, socket, inode);
     if (socket !== null) takeWriteSide(socket, () => this.#socketClosed(attached));
     return id;
   }
@@ -105,33 +107,31 @@ export class ControlledStage extends EventEmitter<StageEvents> implements Stage 
         `reason must be an integer from 0 to 255, got ${reason}`,
       );
     }
-    if (this.#connections.find(connectionId) === 'gone') return 'gone';
+    const attached = this.#connections.find(connectionId);
+    if (attached === 'gone') return 'gone';
     const position = when === 'drained' ? this.#view.output.published() : null;
-    return notOversize(this.#control.disconnect(connectionId, position, reason));
+    const sent = notOversize(this.#control.disconnect(connectionId, position, reason));
+    if (sent === true) attached.leaving = true;
+    return sent;
   }
 
   push(connectionId: number, body: Uint8Array): true | 'full' | 'gone' | 'oversize' {
     if (!(body instanceof Uint8Array)) {
       throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', 'body must be a Uint8Array');
     }
-    if (this.#connections.find(connectionId) === 'gone') return 'gone';
+    if (!this.#takesMore(connectionId)) return 'gone';
     return this.#control.push(connectionId, body);
   }
 
   busy(connectionId: number): true | 'full' | 'gone' {
-    if (this.#connections.find(connectionId) === 'gone') return 'gone';
+    if (!this.#takesMore(connectionId)) return 'gone';
     return notOversize(this.#control.busy(connectionId));
   }
 
   setMode(policy: string | object): void {
     const resolved: ResolvedPolicy = checkPolicy(policy);
     this.#checkRunning();
-    if (this.#control.mode(resolved) !== true) {
-      throw new AckgateError(
-        'ERR_ACKGATE_CONTROL_FULL',
-        'too many control calls wait for the stage; try again',
-      );
-    }
+    if (this.#control.mode(resolved) !== true) throw controlFull();
   }
 
   setTimings(on: boolean): void {
@@ -189,6 +189,7 @@ export class ControlledStage extends EventEmitter<StageEvents> implements Stage 
     if (!this.#closing) {
       this.#closing = true;
       this.#untilSent(() => this.#control.drain(Math.round(drainMs * 1e6)));
+      this.#onClosing(drainMs);
     }
     return this.closed;
   }
@@ -208,16 +209,33 @@ export class ControlledStage extends EventEmitter<StageEvents> implements Stage 
     this.#view.waker.wake();
   }
 
-  /** The thread that ran the stage is gone, or it was never started: gives everything back. */
-  finish(): void {
-    if (this.#view.state < StageState.failed) Atomics.store(this.#view.words, Word.state, StageState.failed);
+  /** `listener` runs once, when `close` is called: whoever hosts the stage sees to it that it ends in time. */
+  onClosing(listener: (drainMs: number) => void): void {
+    this.#onClosing = listener;
+  }
+
+  /**
+   * The thread that ran the stage is gone, or it was never started: gives everything back. `cause`: why it is gone,
+   * where it could not say so itself.
+   */
+  finish(cause: { code?: string | undefined; message: string } | null = null): void {
     this.drainEvents();
+    const died = this.#view.state < StageState.failed;
+    if (died) Atomics.store(this.#view.words, Word.state, StageState.failed);
     const addon = nativeAddon();
     for (const fd of unclaimedFds(this.#memory)) addon.closeFd(fd);
-    for (const { socket } of this.#connections.remaining()) socket?.destroy();
+    for (const { id: connectionId, slot } of this.#connections.remaining()) {
+      this.#handlers.dropped(slot, { connectionId, reason: 'stage-failed', errno: 0, bytesUnsent: 0 });
+    }
+    if (died && cause !== null) this.#handlers.fatal(cause);
     this.#view.waker.mute();
     addon.closeFd(this.#wakeFd);
     this.#resolveClosed();
+  }
+
+  #takesMore(connectionId: number): boolean {
+    const attached = this.#connections.find(connectionId);
+    return attached !== 'gone' && !attached.leaving && this.#view.state < StageState.failed;
   }
 
   #checkRunning(): void {
@@ -267,6 +285,10 @@ export class ControlledStage extends EventEmitter<StageEvents> implements Stage 
 
 function ended(): AckgateError {
   return new AckgateError('ERR_ACKGATE_STAGE_CLOSED', 'the stage is closed or closing');
+}
+
+function controlFull(): AckgateError {
+  return new AckgateError('ERR_ACKGATE_CONTROL_FULL', 'too many control calls wait for the stage; try again');
 }
 
 function notOversize(result: ControlResult): true | 'full' {

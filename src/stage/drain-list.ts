@@ -6,8 +6,11 @@ export class DrainList {
   readonly #slots: IndexedSet;
   readonly #position: Int32Array;
   readonly #farewell: (Uint8Array | null)[] = [];
+  readonly #onFarewell: (slot: number) => void;
 
-  constructor(slots: number) {
+  /** `onFarewell`: nothing may follow this connection's last frame. */
+  constructor(slots: number, onFarewell: (slot: number) => void = () => {}) {
+    this.#onFarewell = onFarewell;
     this.#slots = new IndexedSet(slots);
     this.#position = new Int32Array(slots);
   }
@@ -22,10 +25,6 @@ export class DrainList {
     this.#slots.add(slot);
     this.#position[slot] = position;
     this.#farewell[slot] = farewell;
-  }
-
-  has(slot: number): boolean {
-    return this.#slots.has(slot);
   }
 
   /** Whether a record at this place in the output ring came too late for its connection, which is leaving. */
@@ -46,6 +45,7 @@ export class DrainList {
       const farewell = this.#farewell[slot];
       if (farewell !== null) {
         this.#farewell[slot] = null;
+        this.#onFarewell(slot);
         moved++;
         egress.appendBytes(slot, farewell, nowNs);
       } else if (egress.buffers.used[slot] === 0) {

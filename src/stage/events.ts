@@ -95,7 +95,7 @@ export interface EventHandlers {
   dropped(slot: number, event: DroppedEvent): void;
   closed(slot: number, event: ClosedEvent): void;
   fenced(): void;
-  fatal(error: { code?: string; message: string }): void;
+  fatal(error: { code?: string | undefined; message: string }): void;
   logger: Logger;
 }
 

@@ -2,8 +2,9 @@ import { allocateArena } from '../egress/arena.js';
 import { createSender } from '../egress/create-sender.js';
 import { checkEncoder, type Encoder } from '../encode/encoder.js';
 import { checkFraming, type Framing, lengthPrefixFraming } from '../encode/framing.js';
-import { AckgateError } from '../errors.js';
+import { AckgateError, AckgateRangeError } from '../errors.js';
 import { monotonicNow } from '../shared/clock.js';
+import { describe } from '../shared/describe.js';
 import { Word } from '../shared/memory.js';
 import type { Stage, StageOptions } from './api.js';
 import type { ControlledStage } from './controlled-stage.js';
@@ -23,7 +24,8 @@ export interface InlineStage extends Stage {
   /**
    * One round; never blocks. Returns how much was done, 0 when there was nothing to do. Events are emitted from here.
    *
-   * @param nowNs monotonic nanoseconds, never lower than before (default: read from `monotonicNow`)
+   * @param nowNs monotonic nanoseconds (default: read from `monotonicNow`); a lower one than before counts as that
+   * @throws ERR_ACKGATE_OUT_OF_RANGE
    */
   doWork(nowNs?: number): number;
   /** Sleeps, and blocks this thread, until there may be something to do; 50 ms at most. */
@@ -77,11 +79,19 @@ export function createInlineStage(options: InlineStageOptions = {}): InlineStage
 function runInline(stage: ControlledStage, inner: ResponseStage): InlineStage {
   const unguard = guardExit(() => inner.abandon());
   let finished = false;
+  let lastNs = 0;
   return Object.assign(stage, {
     doWork(nowNs = monotonicNow()): number {
+      if (typeof nowNs !== 'number' || !Number.isFinite(nowNs) || nowNs < 0) {
+        throw new AckgateRangeError(
+          'ERR_ACKGATE_OUT_OF_RANGE',
+          `nowNs must be monotonic nanoseconds as a number, got ${describe(nowNs)}`,
+        );
+      }
       if (finished) return 0;
+      lastNs = Math.max(lastNs, nowNs);
       try {
-        return inner.doWork(nowNs);
+        return inner.doWork(lastNs);
       } finally {
         stage.drainEvents();
         if (inner.ended) {

@@ -3,6 +3,7 @@ import type { Encoder } from '../encode/encoder.js';
 import type { Framing } from '../encode/framing.js';
 import type { RecordView } from '../ring/consumer.js';
 import { RecordFlag } from '../ring/layout.js';
+import { describe } from '../shared/describe.js';
 import type { Logger } from '../shared/logger.js';
 
 /** Encodes released records and appends them, each with its end-of-batch frame, whole or not at all. */
@@ -52,7 +53,7 @@ export class Responder {
       if (Number.isInteger(length) && length >= 0 && length <= this.#body.length) return length;
       this.#failed(record, `returned ${length}, which is not a length from 0 to ${this.#body.length}`);
     } catch (error) {
-      this.#failed(record, String(error));
+      this.#failed(record, describe(error));
     }
     return -1;
   }

@@ -141,7 +141,7 @@ export class ResponseStage {
       records: limits.flushRecords,
       delayNs: limits.flushDelayNs,
     });
-    this.#leaving = new DrainList(connections);
+    this.#leaving = new DrainList(connections, (slot) => this.#heartbeats.ended(slot));
     this.#heartbeats = new Heartbeats(
       this.egress,
       this.#framing.heartbeat,
@@ -433,12 +433,11 @@ export class ResponseStage {
       },
       push: (id, bytes, length) => {
         const slot = slotOf(id);
-        if (slot < 0 || this.#leaving.has(slot)) return;
-        if (this.egress.appendFrame(slot, bytes, length, null, this.#nowNs)) this.pushes++;
+        if (slot >= 0 && this.egress.appendFrame(slot, bytes, length, null, this.#nowNs)) this.pushes++;
       },
       busy: (id) => {
         const slot = slotOf(id);
-        if (slot >= 0 && !this.#leaving.has(slot)) say(slot, this.#framing.serverBusy);
+        if (slot >= 0) say(slot, this.#framing.serverBusy);
       },
       setPolicy: (policy) => this.#setPolicy(policy),
       corruptMode: (byte, text) => {

@@ -13,6 +13,9 @@ import { StageState } from './state.js';
 import { createTimingHistograms } from './timings.js';
 import type { WorkerInput, WorkerMessage } from './worker.js';
 
+/** Longest time that a stage takes to end after its drain time, with all that it waits for, and much to spare. */
+const hangMs = 5000;
+
 /**
  * Starts a stage on a thread of its own.
  *
@@ -42,10 +45,24 @@ export async function startStage(options: StageOptions = {}): Promise<Stage> {
   });
   const unguard = guardExit(() => stage.abandon());
   let refused: Extract<WorkerMessage, object> | null = null;
+  let ready = false;
+  let watchdog: NodeJS.Timeout | undefined;
+  stage.onClosing((drainMs) => {
+    // A thread that hangs, in an encoder say, can't be asked to end.
+    watchdog = setTimeout(() => {
+      refused ??= {
+        code: undefined,
+        message: 'its thread did not end when it was to close, and was terminated',
+      };
+      worker.terminate();
+    }, drainMs + hangMs);
+    watchdog.unref();
+  });
 
   return new Promise((resolve, reject) => {
     worker.on('message', (message: WorkerMessage) => {
       if (message === 'ready') {
+        ready = true;
         warnOfFewFds(checked);
         resolve(stage);
       } else if (message === 'events') stage.drainEvents();
@@ -56,7 +73,8 @@ export async function startStage(options: StageOptions = {}): Promise<Stage> {
     });
     worker.on('exit', () => {
       unguard();
-      stage.finish();
+      clearTimeout(watchdog);
+      stage.finish(ready ? (refused ?? { code: undefined, message: 'its thread ended' }) : null);
       // Settles nothing when the stage had started: then its events have told.
       reject(refusal(refused));
     });

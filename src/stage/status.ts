@@ -33,7 +33,6 @@ const gauges = [
   'connections',
   'blockedNow',
   'ringDepth',
-  'ringEntries',
 ] as const;
 const counters = [
   'policyDegradedNanos',
