@@ -398,10 +398,14 @@ describe('a running stage refuses', () => {
 
   it('handles that are none, or of another version', async () => {
     const handle = rig.stage.share();
-    for (const bad of [undefined, null, 5, {}, { wakeFd: 3 }, { ...handle, wakeFd: 'x' }] as Anything[]) {
+    for (const bad of [undefined, null, 5, {}, { memory: 3 }] as Anything[]) {
       await refuses(() => openStage(bad), argument, 'handle');
     }
     const { memory } = handle;
+    const swapped = { ...memory, output: memory.control };
+    await refuses(() => openStage({ memory: swapped }), argument, 'handle');
+    const smaller = { ...memory, output: { ...memory.output, capacity: 2 } };
+    await refuses(() => openStage({ memory: smaller }), argument, 'handle');
     const version = 'ERR_ACKGATE_HANDLE_VERSION';
     await refuses(
       () => openStage({ ...handle, memory: { ...memory, version: memory.version + 1 } }),

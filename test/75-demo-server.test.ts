@@ -1,7 +1,10 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FrameReader } from '#ackgate/demo/frames.js';
 import { OrderStatus, Side } from '#ackgate/demo/order-book.js';
@@ -234,4 +237,18 @@ test('with the gate closed nothing is answered, reading stops, and closing still
   expect(before).toBeLessThan(60_000);
   // But for the logon: it was answered before there was anything to wait for.
   expect(one.responses.map(({ tag }) => tag)).toEqual([ResponseTag.loggedOn]);
+});
+
+test('a server that is told to end while it starts ends', async () => {
+  const program = join(import.meta.dirname, '../dist/demo/server-process.js');
+  // From before Node has come up to after it listens; which moment is which depends on the machine.
+  for (const afterMs of [0, 50, 100, 150, 200, 250, 300, 400]) {
+    const config = JSON.stringify({ directory: join(directory, `start-${afterMs}`), port: 0 });
+    const child = spawn(process.execPath, [program, config], { stdio: 'ignore' });
+    const exited = once(child, 'exit');
+    await sleep(afterMs);
+    child.kill('SIGTERM');
+    const [code, signal] = await exited;
+    expect(code === 0 || signal === 'SIGTERM', `ended with ${code ?? signal} after ${afterMs} ms`).toBe(true);
+  }
 });

@@ -71,7 +71,7 @@ export const statusBytes = 32 * line;
 const ringsOffset = statusOffset + statusBytes;
 
 /** Header words. */
-const Header = { magic: 0, version: 1, connections: 2 } as const;
+const Header = { magic: 0, version: 1, connections: 2, ringCapacity: 3, maxPayload: 4, wakeFd: 5 } as const;
 
 export interface MemorySizes {
   connections: number;
@@ -84,27 +84,39 @@ export const noticeSlots = 1024;
 
 export function createMemory(sizes: MemorySizes): StageMemory {
   checkRingSize(sizes.ringCapacity, sizes.maxPayload);
-  const control = controlRingSize(sizes);
-  const events = ringSize(nextPowerOfTwo(sizes.connections + noticeSlots), 448);
-  const output = ringSize(sizes.ringCapacity, sizes.maxPayload);
-  const total = ringsOffset + output.bytes + control.bytes + events.bytes;
-  const buffer = new SharedArrayBuffer(total);
+  const { output, control, events, end } = placeRings(sizes);
+  const buffer = new SharedArrayBuffer(end);
   const header = new Int32Array(buffer, 0, headerBytes / 4);
   header[Header.magic] = memoryMagic;
   header[Header.version] = memoryVersion;
   header[Header.connections] = sizes.connections;
-  const controlOffset = ringsOffset + output.bytes;
+  header[Header.ringCapacity] = sizes.ringCapacity;
+  header[Header.maxPayload] = sizes.maxPayload;
+  header[Header.wakeFd] = -1;
+  const handle = ({ at, capacity, maxPayload }: RingPlace) => ringHandle(buffer, at, capacity, maxPayload);
   return {
     version: memoryVersion,
     buffer,
     connections: sizes.connections,
-    output: ringHandle(buffer, ringsOffset, output.capacity, output.maxPayload),
-    control: ringHandle(buffer, controlOffset, control.capacity, control.maxPayload),
-    events: ringHandle(buffer, controlOffset + control.bytes, events.capacity, events.maxPayload),
+    output: handle(output),
+    control: handle(control),
+    events: handle(events),
   };
 }
 
-/** Throws unless the block was laid out by this version: reading another layout would corrupt it. */
+/** The descriptor that wakes the stage, -1: none yet. It is kept with what it wakes, so that a handle can't mix them. */
+export function wakeFdOf(memory: StageMemory): number {
+  return new Int32Array(memory.buffer)[Header.wakeFd];
+}
+
+export function setWakeFd(memory: StageMemory, wakeFd: number): void {
+  new Int32Array(memory.buffer)[Header.wakeFd] = wakeFd;
+}
+
+/**
+ * Throws unless the block was laid out by this version, and the handles of its rings say what the block says: reading
+ * it in any other way would corrupt it.
+ */
 export function checkMemory(memory: StageMemory): void {
   if (typeof memory !== 'object' || memory === null || !(memory.buffer instanceof SharedArrayBuffer)) {
     throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', 'handle must come from stage.share()');
@@ -121,6 +133,43 @@ export function checkMemory(memory: StageMemory): void {
       `handle has memory layout ${String(memory.version)}, this copy of ackgate reads ${memoryVersion}`,
     );
   }
+  const places = placeRings({
+    connections: header[Header.connections],
+    ringCapacity: header[Header.ringCapacity],
+    maxPayload: header[Header.maxPayload],
+  });
+  const stands = (handle: RingHandle | undefined, place: RingPlace) =>
+    handle?.buffer === memory.buffer &&
+    handle.byteOffset === place.at &&
+    handle.capacity === place.capacity &&
+    handle.maxPayload === place.maxPayload;
+  const { output, control, events } = memory;
+  if (!stands(output, places.output) || !stands(control, places.control) || !stands(events, places.events)) {
+    throw new AckgateError(
+      'ERR_ACKGATE_INVALID_ARGUMENT',
+      'handle does not describe the memory that it names; pass it on as stage.share() made it',
+    );
+  }
+}
+
+interface RingPlace {
+  at: number;
+  capacity: number;
+  maxPayload: number;
+}
+
+function placeRings(sizes: MemorySizes) {
+  const output = ringSize(sizes.ringCapacity, sizes.maxPayload);
+  const control = controlRingSize(sizes);
+  const events = ringSize(nextPowerOfTwo(sizes.connections + noticeSlots), 448);
+  const controlAt = ringsOffset + output.bytes;
+  const eventsAt = controlAt + control.bytes;
+  return {
+    output: { at: ringsOffset, ...output },
+    control: { at: controlAt, ...control },
+    events: { at: eventsAt, ...events },
+    end: eventsAt + events.bytes,
+  };
 }
 
 /** An attach and a disconnect of every connection find room, as far as a ring can be that large. */

@@ -174,7 +174,7 @@ export class ControlledStage extends EventEmitter<StageEvents> implements Stage 
 
   share(): StageHandle {
     if (this.#view.state >= StageState.failed) throw ended();
-    return { memory: this.#memory, wakeFd: this.#wakeFd };
+    return { memory: this.#memory };
   }
 
   async close(options: { drainMs?: number } = {}): Promise<void> {

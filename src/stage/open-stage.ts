@@ -2,7 +2,7 @@ import { nativeAddon } from '../egress/native.js';
 import { AckgateError } from '../errors.js';
 import type { Cursors } from '../gate/cursors.js';
 import type { Producer } from '../ring/producer.js';
-import { checkMemory, type StageMemory, Word } from '../shared/memory.js';
+import { checkMemory, type StageMemory, Word, wakeFdOf } from '../shared/memory.js';
 import { StageView } from './stage-view.js';
 import { StageState } from './state.js';
 import type { StageStatus } from './status.js';
@@ -10,8 +10,6 @@ import type { StageStatus } from './status.js';
 /** Names a running stage for other threads of this process. Plain data: post it anywhere. */
 export interface StageHandle {
   readonly memory: StageMemory;
-  /** The stage's wake descriptor; whoever opens the handle dups it. */
-  readonly wakeFd: number;
 }
 
 /** A stage as another thread sees it. */
@@ -30,13 +28,13 @@ export interface OpenedStage {
  * @throws ERR_ACKGATE_HANDLE_VERSION, ERR_ACKGATE_STAGE_CLOSED, ERR_ACKGATE_INVALID_ARGUMENT
  */
 export function openStage(handle: StageHandle): OpenedStage {
-  if (typeof handle !== 'object' || handle === null || !Number.isInteger(handle.wakeFd)) {
+  if (typeof handle !== 'object' || handle === null) {
     throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', 'handle must come from stage.share()');
   }
   checkMemory(handle.memory);
   const words = new Int32Array(handle.memory.buffer);
   const addon = nativeAddon();
-  const wakeFd = addon.dupFd(handle.wakeFd);
+  const wakeFd = addon.dupFd(wakeFdOf(handle.memory));
   // The descriptor is closed only after the state says so: if it does not, the dup is the right one.
   if (wakeFd < 0 || Atomics.load(words, Word.state) >= StageState.failed) {
     if (wakeFd >= 0) addon.closeFd(wakeFd);

@@ -357,6 +357,8 @@ export class ResponseStage {
     if (this.egress.table.count > 0) this.egress.dropAll(Drop.fenced);
     else if (!this.#fenceAnnounced) {
       this.#fenceAnnounced = true;
+      // Before the word that nothing can be submitted any more: the counters are final with it.
+      this.publishStatus(this.#nowNs);
       this.#events.fenced();
     }
   }

@@ -4,7 +4,7 @@ import { AckgateError, type AckgateErrorCode, ackgateErrorCodes } from '../error
 import { CursorLines } from '../gate/cursor-lines.js';
 import { NodeNames } from '../gate/node-names.js';
 import { customModeByte } from '../policy/index.js';
-import { createMemory, nodeLines, type StageMemory, Word } from '../shared/memory.js';
+import { createMemory, nodeLines, type StageMemory, setWakeFd, Word } from '../shared/memory.js';
 import type { Stage, StageOptions } from './api.js';
 import { ControlledStage } from './controlled-stage.js';
 import { guardExit } from './exit-guard.js';
@@ -100,6 +100,7 @@ export function createControlledStage(options: CheckedOptions): {
   if (wakeFd < 0) {
     throw new AckgateError('ERR_ACKGATE_TOO_MANY_FDS', `no wake descriptor could be made (errno ${-wakeFd})`);
   }
+  setWakeFd(memory, wakeFd);
   return { stage: new ControlledStage(memory, wakeFd, options, createTimingHistograms()), memory, wakeFd };
 }
 
