@@ -82,8 +82,14 @@ describe.each(realBackends)('a client that is slow, %s', (backend) => {
       blockedTotalMs: 500,
     });
     const { id, client } = await rig.attach({ paused: true });
-    await fillKernel(rig, id);
-    const trickle = setInterval(() => client.socket.read(100), 20);
+    let number = await fillKernel(rig, id);
+    const trickle = setInterval(() => {
+      client.socket.read(100);
+      // One such read may make Node take 64 KiB from the kernel, and the kernel all that waits: more has to follow.
+      if (rig.dropped.length === 0 && rig.waiting < 30_000) {
+        for (let i = 0; i < 20; i++) rig.publish({ id, seq: 0, number: ++number, bytes: 440 });
+      }
+    }, 20);
     onTestFinished(() => clearInterval(trickle));
     await until('it is dropped', () => rig.dropped.length === 1);
     expect(rig.dropped[0]).toMatchObject({ connectionId: id, reason: 'blocked' });
