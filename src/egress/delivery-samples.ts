@@ -19,7 +19,9 @@ export class DeliverySamples implements DeliveryObserver {
   readonly #next: Int32Array;
   readonly #head: Int32Array;
   readonly #tail: Int32Array;
-  #free = 0;
+  /** Samples given back, and behind them those that were never used: an idle pool costs no memory. */
+  #free = none;
+  #unused = 0;
 
   constructor(
     slots: number,
@@ -33,19 +35,18 @@ export class DeliverySamples implements DeliveryObserver {
     this.#record = record;
     this.#receivedNs = new Float64Array(pool);
     this.#streamEnd = new Float64Array(pool);
-    this.#next = Int32Array.from({ length: pool }, (_, index) => (index + 1 < pool ? index + 1 : none));
+    this.#next = new Int32Array(pool);
     this.#head = new Int32Array(slots).fill(none);
     this.#tail = new Int32Array(slots).fill(none);
   }
 
   /** An answer to a request read at `receivedNs` ends at `streamEnd` bytes of the connection's stream. */
   add(slot: number, receivedNs: number, streamEnd: number): void {
-    const sample = this.#free;
+    const sample = this.#take();
     if (sample === none) {
       this.dropped++;
       return;
     }
-    this.#free = this.#next[sample];
     this.#receivedNs[sample] = receivedNs;
     this.#streamEnd[sample] = streamEnd;
     this.#next[sample] = none;
@@ -67,6 +68,13 @@ export class DeliverySamples implements DeliveryObserver {
 
   discarded(slot: number): void {
     while (this.#head[slot] !== none) this.#pop(slot);
+  }
+
+  #take(): number {
+    const sample = this.#free;
+    if (sample !== none) this.#free = this.#next[sample];
+    else if (this.#unused < this.#next.length) return this.#unused++;
+    return sample;
   }
 
   #pop(slot: number): number {

@@ -54,7 +54,8 @@ export class ControlledStage extends EventEmitter<StageEvents> implements Stage 
     this.#wakeFd = wakeFd;
     this.#options = options;
     this.timings = timings;
-    this.#view = new StageView(memory, wakeFd);
+    const addon = nativeAddon();
+    this.#view = new StageView(memory, () => addon.wake(wakeFd));
     this.producer = this.#view.producer;
     this.cursors = this.#view.cursors;
     this.#control = new ControlWriter(memory, () => this.#view.waker.wake());

@@ -1,16 +1,14 @@
-import { allocateArena } from '../egress/arena.js';
-import { createSender } from '../egress/create-sender.js';
 import { checkEncoder, type Encoder } from '../encode/encoder.js';
 import { checkFraming, type Framing, lengthPrefixFraming } from '../encode/framing.js';
 import { AckgateError, AckgateRangeError } from '../errors.js';
 import { monotonicNow } from '../shared/clock.js';
 import { describe } from '../shared/describe.js';
-import { Word } from '../shared/memory.js';
 import type { Stage, StageOptions } from './api.js';
+import { assembleStage } from './assemble.js';
 import type { ControlledStage } from './controlled-stage.js';
 import { guardExit } from './exit-guard.js';
 import { checkOptions } from './options.js';
-import { ResponseStage } from './response-stage.js';
+import type { ResponseStage } from './response-stage.js';
 import { createControlledStage } from './start-stage.js';
 
 /** As for `startStage`; but encoder and framing are objects, and what to do when idle is up to the caller's loop. */
@@ -47,19 +45,12 @@ export function createInlineStage(options: InlineStageOptions = {}): InlineStage
   const { stage, memory, wakeFd } = createControlledStage(checked);
   let inner: ResponseStage;
   try {
-    const arena = allocateArena(memory.connections);
-    const { sender, fallback } = createSender(checked.backend, {
-      arena,
-      slots: memory.connections,
-      ringEntries: checked.ringEntries,
-      wakeFd,
-      fence: new Int32Array(memory.buffer, Word.fence * 4, 1),
-      sqpoll: checked.sqpoll,
-    });
-    inner = new ResponseStage({
+    inner = assembleStage({
       memory,
-      sender,
-      arena,
+      backend: checked.backend,
+      wakeFd,
+      ringEntries: checked.ringEntries,
+      sqpoll: checked.sqpoll,
       clock: monotonicNow,
       policy: checked.policy,
       limits: checked.limits,
@@ -67,7 +58,6 @@ export function createInlineStage(options: InlineStageOptions = {}): InlineStage
       encoder,
       framing,
       histograms: stage.timings,
-      fallback,
     });
   } catch (error) {
     stage.finish();

@@ -40,7 +40,7 @@ export function openStage(handle: StageHandle): OpenedStage {
     if (wakeFd >= 0) addon.closeFd(wakeFd);
     throw new AckgateError('ERR_ACKGATE_STAGE_CLOSED', 'the stage of this handle has ended');
   }
-  const view = new StageView(handle.memory, wakeFd);
+  const view = new StageView(handle.memory, () => addon.wake(wakeFd));
   let open = true;
   return {
     producer: view.producer,

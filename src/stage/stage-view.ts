@@ -1,4 +1,3 @@
-import { nativeAddon } from '../egress/native.js';
 import { CursorLines } from '../gate/cursor-lines.js';
 import { Cursors } from '../gate/cursors.js';
 import { NodeNames } from '../gate/node-names.js';
@@ -20,11 +19,11 @@ export class StageView {
   readonly #status: StatusReader;
   readonly #clock: Clock;
 
-  constructor(memory: StageMemory, wakeFd: number, clock: Clock = monotonicNow) {
-    const addon = nativeAddon();
+  /** `wake` makes the stage's wake descriptor readable. */
+  constructor(memory: StageMemory, wake: () => void, clock: Clock = monotonicNow) {
     this.#clock = clock;
     this.words = new Int32Array(memory.buffer);
-    this.waker = new Waker(memory.buffer, clock, () => addon.wake(wakeFd));
+    this.waker = new Waker(memory.buffer, clock, wake);
     this.producer = new Producer(memory.output, this.waker);
     this.output = new RingObserver(memory.output);
     this.cursors = new Cursors({

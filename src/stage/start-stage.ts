@@ -1,14 +1,13 @@
 import { Worker } from 'node:worker_threads';
 import { nativeAddon } from '../egress/native.js';
 import { AckgateError, type AckgateErrorCode, ackgateErrorCodes } from '../errors.js';
-import { CursorLines } from '../gate/cursor-lines.js';
-import { NodeNames } from '../gate/node-names.js';
 import { customModeByte } from '../policy/index.js';
-import { createMemory, nodeLines, type StageMemory, setWakeFd, Word } from '../shared/memory.js';
+import { createMemory, type StageMemory, setWakeFd, Word } from '../shared/memory.js';
 import type { Stage, StageOptions } from './api.js';
 import { ControlledStage } from './controlled-stage.js';
 import { guardExit } from './exit-guard.js';
 import { type CheckedOptions, checkOptions } from './options.js';
+import { seatPrimary } from './seat-primary.js';
 import { StageState } from './state.js';
 import { createTimingHistograms } from './timings.js';
 import type { WorkerInput, WorkerMessage } from './worker.js';
@@ -102,16 +101,6 @@ export function createControlledStage(options: CheckedOptions): {
   }
   setWakeFd(memory, wakeFd);
   return { stage: new ControlledStage(memory, wakeFd, options, createTimingHistograms()), memory, wakeFd };
-}
-
-/** Name of the primary among the nodes. */
-const primaryName = 'primary';
-
-/** The primary is part of every view, from the start, on line 0. */
-function seatPrimary(memory: StageMemory, zone: string | undefined): void {
-  const lines = new CursorLines(memory.buffer, nodeLines + 1);
-  new NodeNames(memory.buffer).findOrAdd(primaryName, zone, (line, zoneId) => lines.setZone(line, zoneId));
-  lines.activate(0, 0);
 }
 
 function warnOfFewFds({ connections, logger }: CheckedOptions): void {

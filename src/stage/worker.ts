@@ -1,13 +1,12 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { allocateArena } from '../egress/arena.js';
-import { createSender } from '../egress/create-sender.js';
 import { loadEncoder } from '../encode/encoder.js';
 import { lengthPrefixFraming, loadFraming } from '../encode/framing.js';
 import { monotonicNow } from '../shared/clock.js';
-import { type StageMemory, Word } from '../shared/memory.js';
+import type { StageMemory } from '../shared/memory.js';
+import { assembleStage } from './assemble.js';
 import { idleStrategy } from './idle.js';
 import { checkPolicy, type StageLimits } from './options.js';
-import { ResponseStage } from './response-stage.js';
+import type { ResponseStage } from './response-stage.js';
 import type { TimingHistograms } from './timings.js';
 
 /** What the control thread posts to the stage's thread. */
@@ -34,19 +33,12 @@ async function start(input: WorkerInput): Promise<ResponseStage> {
   const { memory, limits } = input;
   const encoder = input.encoder === null ? null : await loadEncoder(input.encoder);
   const framing = input.framing === null ? lengthPrefixFraming : await loadFraming(input.framing);
-  const arena = allocateArena(memory.connections);
-  const { sender, fallback } = createSender(input.backend, {
-    arena,
-    slots: memory.connections,
-    ringEntries: input.ringEntries,
-    wakeFd: input.wakeFd,
-    fence: new Int32Array(memory.buffer, Word.fence * 4, 1),
-    sqpoll: input.sqpoll,
-  });
-  const stage = new ResponseStage({
+  return assembleStage({
     memory,
-    sender,
-    arena,
+    backend: input.backend,
+    wakeFd: input.wakeFd,
+    ringEntries: input.ringEntries,
+    sqpoll: input.sqpoll,
     clock: monotonicNow,
     policy: checkPolicy(input.policy),
     limits,
@@ -54,9 +46,7 @@ async function start(input: WorkerInput): Promise<ResponseStage> {
     encoder,
     framing,
     histograms: input.histograms,
-    fallback,
   });
-  return stage;
 }
 
 try {
