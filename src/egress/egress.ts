@@ -263,10 +263,11 @@ export class Egress {
 
   /** The buffer looks full: results that wait to be taken, or bytes never handed over, may make room. */
   #makeRoom(slot: number, bytes: number, nowNs: number): boolean {
-    if (!this.dirty.has(slot)) this.reap(nowNs);
-    // A send covers one piece, and bytes that go around the end of the buffer are two.
-    for (let pieces = 0; pieces < 2 && this.dirty.has(slot) && bytes > this.buffers.room(slot); pieces++) {
-      this.flush(nowNs);
+    // A send covers one piece, and bytes that go around the end of the buffer are two; a call that was interrupted
+    // behind the submission leaves its results for the next.
+    for (let looks = 0; looks < 4 && bytes > this.buffers.room(slot); looks++) {
+      if (this.dirty.has(slot)) this.flush(nowNs);
+      else this.reap(nowNs);
     }
     if (this.table.state[slot] !== SlotState.open) return false;
     if (bytes <= this.buffers.room(slot)) return true;

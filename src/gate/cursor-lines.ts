@@ -72,7 +72,8 @@ export class CursorLines {
     snapshot.active = this.isActive(line);
     snapshot.inMemory = 0;
     snapshot.persisted = 0;
-    snapshot.zone = -1;
+    // One word that never changes once it is given: without it the node would count as a zone of its own.
+    snapshot.zone = Atomics.load(words, base + At.zone);
     snapshot.version = before | 1;
     return snapshot;
   }

@@ -19,8 +19,6 @@ export type Invariant = keyof typeof invariants;
 /** A run that broke an invariant. */
 export class SimulationFailure extends Error {
   readonly invariant: Invariant;
-  /** Virtual nanoseconds since the start of the run. */
-  atNs = 0;
 
   constructor(invariant: Invariant, message: string) {
     super(message);

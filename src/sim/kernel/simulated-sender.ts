@@ -45,6 +45,8 @@ export interface SimulatedSenderParts {
 }
 
 export interface SenderObserver {
+  /** Told of every call. */
+  called(): void;
   submitted(op: number, slot: number, offset: number, length: number): void;
   answered(op: number, slot: number, value: number): void;
   closing(slot: number, how: number, underWay: boolean): void;
@@ -224,6 +226,7 @@ export class SimulatedSender implements Sender {
   /** Time passes in every call, and with it the rest of the world goes on. */
   #enter(count: number): void {
     this.calls++;
+    this.#parts.observer?.called();
     this.#timeline.spend(this.#callNs + count * this.#requestNs);
   }
 

@@ -1,0 +1,167 @@
+import { type Fault, type FaultRates, faultNames } from './faults.js';
+import { Random } from './random.js';
+
+/** A node besides the primary. Times are means, in nanoseconds. */
+export interface ScenarioNode {
+  zone: string | null;
+  networkNs: number;
+  syncNs: number;
+  /** Acknowledgements wait this long for more to tell. */
+  ackDelayNs: number;
+}
+
+/** A whole run, as plain data: with its seed it decides everything that happens. */
+export interface Scenario {
+  seed: number;
+  /** Places for connections, and how many clients come at first. */
+  slots: number;
+  clients: number;
+  nodes: ScenarioNode[];
+  primaryZone: string | null;
+  primarySyncNs: number;
+  policy: string;
+  /** Orders, the mean time between two, and how many clients hear of each (at most). */
+  orders: number;
+  orderGapNs: number;
+  fanOut: number;
+  /** Sizes of bodies, drawn from `min` to `max`. */
+  payload: { min: number; max: number };
+  /** Sequence of the first order, less 1. */
+  firstSeq: number;
+  ringCapacity: number;
+  maxPayload: number;
+  recordsPerBatch: number;
+  flushBytes: number;
+  flushRecords: number;
+  flushDelayNs: number;
+  heartbeatIntervalNs: number;
+  blockedTimeoutNs: number;
+  blockedTotalNs: number;
+  whenFull: 'wait' | 'refuse';
+  ringEntries: number;
+  resultRows: number;
+  /** Size of the kernel's send queue of each connection, in bytes. */
+  socketBytes: number;
+  /** Bytes per second that a healthy client reads. */
+  readRate: number;
+  encoder: boolean;
+  timings: boolean;
+  /** Faults happen until then, in virtual nanoseconds since the start. */
+  troubleNs: number;
+  faults: FaultRates;
+}
+
+const policies = [
+  'local',
+  'hybrid',
+  'durably-replicated',
+  'replicated',
+  'persisted>=2 && in_memory>=3',
+  'persisted>=3',
+  'persisted>=2 zones',
+  'persisted>=1 && in_memory>=2 zones',
+  'in_memory>=1',
+];
+
+/** Policies that a cluster of this many nodes can meet at all. */
+export function policiesFor(nodes: number): string[] {
+  const needs = [1, 2, 2, 2, 3, 3, 2, 2, 1];
+  return policies.filter((_, index) => needs[index] <= nodes);
+}
+
+/** Nothing special, nothing wrong: what a scenario is when it says nothing else. */
+export function plainScenario(seed: number): Scenario {
+  return {
+    seed,
+    slots: 4,
+    clients: 4,
+    nodes: [],
+    primaryZone: null,
+    primarySyncNs: 50_000,
+    policy: 'local',
+    orders: 200,
+    orderGapNs: 10_000,
+    fanOut: 1,
+    payload: { min: 16, max: 64 },
+    firstSeq: 0,
+    ringCapacity: 256,
+    maxPayload: 448,
+    recordsPerBatch: 1024,
+    flushBytes: 1400,
+    flushRecords: 256,
+    flushDelayNs: 200_000,
+    heartbeatIntervalNs: 50e6,
+    blockedTimeoutNs: 100e6,
+    blockedTotalNs: 0,
+    whenFull: 'wait',
+    ringEntries: 4096,
+    resultRows: 4096,
+    socketBytes: 65_536,
+    readRate: 1e9,
+    encoder: false,
+    timings: false,
+    troubleNs: 50e6,
+    faults: {},
+  };
+}
+
+/** What a seed stands for: sizes, policy and a random subset of the faults that are allowed, each with a rate. */
+export function drawScenario(seed: number, allowed: readonly Fault[] = faultNames): Scenario {
+  const random = new Random(seed);
+  const nodes = Array.from(
+    { length: random.below(5) },
+    (): ScenarioNode => ({
+      zone: random.chance(0.6) ? random.pick(['a', 'b', 'c']) : null,
+      networkNs: random.magnitude(5_000, 500_000),
+      syncNs: random.magnitude(10_000, 1_000_000),
+      ackDelayNs: random.chance(0.5) ? 0 : random.magnitude(1_000, 200_000),
+    }),
+  );
+  const rates: FaultRates = {};
+  const share = random.pick([0, 0.1, 0.3, 0.6]);
+  for (const fault of faultNames) {
+    // Drawn for every fault, so that leaving one out leaves the others as they are.
+    const on = random.chance(share);
+    const rate = random.magnitude(1, 300) / 1000;
+    if (on && allowed.includes(fault)) rates[fault] = rate;
+  }
+  const slots = random.chance(0.05) ? random.between(20, 60) : random.between(1, 8);
+  const large = rates['large-batch'] !== undefined;
+  const long = random.chance(0.04);
+  const maxPayload = large ? random.pick([4096, 16_000, 60_000]) : random.pick([64, 448, 448, 1500]);
+  const payloadMax = random.between(9, maxPayload);
+  const orders = long ? random.between(20, 60) : random.magnitude(20, large ? 120 : 400);
+  const orderGapNs = long ? 2e8 : random.magnitude(1_000, 200_000);
+  return {
+    seed,
+    slots,
+    clients: random.between(1, slots),
+    nodes,
+    primaryZone: random.chance(0.5) ? random.pick(['a', 'b']) : null,
+    primarySyncNs: random.magnitude(10_000, 1_000_000),
+    policy: random.pick(policiesFor(nodes.length + 1)),
+    orders,
+    orderGapNs,
+    fanOut: random.between(1, 3),
+    payload: { min: 9, max: large ? maxPayload : payloadMax },
+    firstSeq: random.pick([0, 0, 5, 1_000_000, 2 ** 32 - 50, 2 ** 33 + 7]),
+    ringCapacity: 2 ** random.between(rates['ring-full'] === undefined ? 6 : 1, 9),
+    maxPayload,
+    recordsPerBatch: random.pick([4, 64, 1024, 1024]),
+    flushBytes: random.pick([1, 1400, 1400, 9000]),
+    flushRecords: random.pick([1, 16, 256, 256]),
+    flushDelayNs: random.pick([0, 200_000, 200_000]),
+    heartbeatIntervalNs: random.pick([0, 20e6, 50e6, 50e6, 1e9]),
+    blockedTimeoutNs: random.pick([20e6, 50e6, 100e6]),
+    blockedTotalNs: random.chance(0.2) ? 200e6 : 0,
+    whenFull: random.pick(['wait', 'refuse']),
+    ringEntries: rates['small-ring'] === undefined ? 4096 : random.pick([1, 2, 4]),
+    resultRows: rates['completion-overflow'] === undefined ? 4096 : random.pick([1, 2, 4]),
+    socketBytes: random.magnitude(2_000, 500_000),
+    readRate: random.magnitude(5e6, 2e9),
+    encoder: rates['encoder-throws'] !== undefined || random.chance(0.3),
+    timings: random.chance(0.3),
+    troubleNs: long ? orders * orderGapNs : random.magnitude(2e6, 300e6),
+    faults: rates,
+  };
+}

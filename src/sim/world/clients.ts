@@ -1,0 +1,104 @@
+import { constants } from 'node:os';
+import { SimulationFailure } from '../failure.js';
+import type { SimulatedSocket } from '../kernel/socket.js';
+import type { ClientLedger } from '../model/ledger.js';
+import type { Random } from '../random.js';
+import type { Scenario } from '../scenario.js';
+import type { WorldParts } from './parts.js';
+
+const { ECONNRESET, EPIPE, ETIMEDOUT, ENOTCONN } = constants.errno;
+
+/** One client: its connection, what it must get, and how it behaves. */
+export interface Client {
+  readonly id: number;
+  readonly slot: number;
+  readonly socket: SimulatedSocket;
+  readonly ledger: ClientLedger;
+  /** Nothing was ever wrong with it: it reads, and nobody has asked for its end. */
+  healthy: boolean;
+  /** It has stopped reading for good, faults or not. */
+  dead: boolean;
+  /** Its end was asked for: everything published before the request goes first; null: at once, or not asked for. */
+  drainedAfter: number | null;
+  /** The errno that its peer has left behind. */
+  errno: number;
+  ended: boolean;
+  /** The stage began to end it; `waited`: for the kernel, which had not taken all that it was given. */
+  closing: { how: number; waited: boolean; nowNs: number } | null;
+  attachedNs: number;
+  /** Node's side of the socket. */
+  readonly node: NodeSide;
+}
+
+/** As much of Node's socket as the control thread's bookkeeping touches. */
+export class NodeSide {
+  destroyed = false;
+  readonly readableEnded = true;
+  #onClose: (() => void)[] = [];
+
+  once(_event: 'close' | 'end', listener: () => void): this {
+    this.#onClose.push(listener);
+    return this;
+  }
+
+  destroy(): void {
+    if (this.destroyed) throw new SimulationFailure('I06', 'a socket was destroyed twice');
+    this.destroyed = true;
+    for (const listener of this.#onClose) listener();
+  }
+
+  on(): this {
+    return this;
+  }
+}
+
+/** Draws how a new client behaves, and lets it. */
+export function behave(client: Client, { faults, random, scenario, timeline }: WorldParts): void {
+  const { socket } = client;
+  socket.bytesPerSecond = scenario.readRate;
+  const later = (happening: () => void) => {
+    timeline.after(Math.ceil(random.exponential(scenario.troubleNs / 3)), () => {
+      if (!client.ended) happening();
+    });
+  };
+  if (faults.strikes('zero-window')) {
+    client.healthy = false;
+    client.dead = random.chance(0.5);
+    later(() => {
+      socket.bytesPerSecond = 0;
+    });
+  } else if (faults.strikes('trickle')) {
+    client.healthy = false;
+    later(() => {
+      socket.bytesPerSecond = random.magnitude(20, 5000);
+    });
+  } else if (faults.strikes('slow-reader')) {
+    client.healthy = false;
+    later(() => pauses(client, random, scenario, timeline));
+  }
+  if (faults.strikes('reset')) {
+    client.healthy = false;
+    later(() => goAway(client, ECONNRESET));
+  } else if (faults.strikes('broken-pipe')) {
+    client.healthy = false;
+    later(() => goAway(client, random.pick([EPIPE, ETIMEDOUT, ENOTCONN])));
+  }
+}
+
+function goAway(client: Client, errno: number): void {
+  client.errno = errno;
+  client.socket.fail(errno);
+}
+
+/** Reads slowly, and not at all for a while, for some turns. */
+function pauses(client: Client, random: Random, scenario: Scenario, timeline: WorldParts['timeline']): void {
+  const turn = (left: number) => {
+    if (client.ended || left === 0) return;
+    client.socket.bytesPerSecond = 0;
+    timeline.after(random.magnitude(1_000, scenario.blockedTimeoutNs * 0.8), () => {
+      client.socket.bytesPerSecond = random.magnitude(20_000, scenario.readRate);
+      timeline.after(random.magnitude(1_000, 20e6), () => turn(left - 1));
+    });
+  };
+  turn(random.between(1, 6));
+}

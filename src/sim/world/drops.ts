@@ -1,0 +1,61 @@
+import { constants } from 'node:os';
+import type { DroppedEvent } from '../../stage/api.js';
+import { SimulationFailure } from '../failure.js';
+import type { Client } from './clients.js';
+
+const { ECONNRESET, EPIPE } = constants.errno;
+/** A blocked peer is looked at once per tick. */
+const tickNs = 10e6;
+
+export interface DropContext {
+  fenced: boolean;
+  closing: boolean;
+  failed: boolean;
+  blockedTimeoutNs: number;
+  blockedTotalNs: number;
+  sendErrors: readonly number[];
+}
+
+/** A drop has a reason that the world knows of, and leaves no answer without its end. */
+export function checkDrop(client: Client, event: DroppedEvent, context: DropContext): void {
+  const why = unjustified(client, event, context);
+  if (why !== null) {
+    throw new SimulationFailure('I06', `client ${client.id} was dropped as ${event.reason}, though ${why}`);
+  }
+  const { ledger } = client;
+  if (event.reason === 'stage-failed' || event.reason === 'drain-timeout') return;
+  if (!ledger.endsWhole(event.bytesUnsent)) {
+    throw new SimulationFailure(
+      'I02',
+      `client ${client.id}: ${event.bytesUnsent} bytes unsent end within an answer`,
+    );
+  }
+}
+
+function unjustified(client: Client, event: DroppedEvent, context: DropContext): string | null {
+  const { socket, closing } = client;
+  const { errno } = event;
+  switch (event.reason) {
+    case 'overflow':
+      return closing?.waited ? null : 'the kernel had taken all that it was given';
+    case 'blocked': {
+      if (context.blockedTotalNs > 0) return null;
+      const silentNs = (closing?.nowNs ?? 0) - socket.takenNs;
+      return silentNs >= context.blockedTimeoutNs - tickNs ? null : `it took bytes ${silentNs} ns before`;
+    }
+    case 'reset':
+      return (errno === ECONNRESET || errno === EPIPE) && client.errno !== 0
+        ? null
+        : `its peer had not gone (${errno})`;
+    case 'send-error':
+      return errno === client.errno && errno !== 0 ? null : `nobody had seen the error ${errno}`;
+    case 'fenced':
+      return context.fenced ? null : 'there was no fence';
+    case 'drain-timeout':
+      return context.closing ? null : 'the stage was not closing';
+    case 'disconnected':
+      return client.drainedAfter !== null ? null : 'nobody had asked for its end';
+    case 'stage-failed':
+      return context.failed ? null : 'the stage had not failed';
+  }
+}

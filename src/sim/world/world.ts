@@ -1,0 +1,424 @@
+import { SenderOp, sendBufferBytes } from '../../egress/sender.js';
+import { resolvePolicy } from '../../policy/index.js';
+import type { Logger } from '../../shared/logger.js';
+import { createMemory, Word } from '../../shared/memory.js';
+import { ResponseStage } from '../../stage/response-stage.js';
+import { seatPrimary } from '../../stage/seat-primary.js';
+import { StageView } from '../../stage/stage-view.js';
+import { SimulationFailure } from '../failure.js';
+import { FaultBox } from '../faults.js';
+import { SimulatedSender } from '../kernel/simulated-sender.js';
+import { ClusterModel } from '../model/cluster-model.js';
+import { Records } from '../model/ledger.js';
+import { Random } from '../random.js';
+import type { Scenario } from '../scenario.js';
+import { stepBetweenAccesses } from '../store-steps.js';
+import { Timeline } from '../timeline.js';
+import { Mark, Trace } from '../trace.js';
+import type { Client } from './clients.js';
+import { Engine, recipeEncoder } from './engine.js';
+import { Members } from './members.js';
+import type { WorldParts } from './parts.js';
+import { RoundChecks } from './round-checks.js';
+import { Samples } from './samples.js';
+import { Server } from './server.js';
+
+/** Not 0, which means "never" in some places. */
+const startNs = 1e9;
+const roundNs = 400;
+const clockNs = 25;
+/** Longest time that everything may take to settle once faults have stopped, and that the end may take. */
+const calmNs = 4e9;
+const drainNs = 1e8;
+const teardownNs = 1.2e9;
+/** A parked stage that is woken runs within this time; the rest is a lost wake-up. */
+const wakeNs = 1e6;
+
+export interface WorldOptions {
+  /** Keep what happens, to read. */
+  trace?: boolean;
+  /** A server that writes busy notices beside the stage: a defect put back. */
+  writesBeside?: boolean;
+}
+
+/** A stage and all around it, in virtual time. `run` throws a `SimulationFailure` at the first thing that is wrong. */
+export class World {
+  readonly timeline = new Timeline(startNs);
+  readonly faults: FaultBox;
+  readonly trace: Trace;
+  readonly records = new Records();
+  readonly server: Server;
+  readonly stage: ResponseStage;
+  readonly sender: SimulatedSender;
+  /** Ways through the code that only trouble takes, and how often they were taken. */
+  readonly reached: Record<string, number> = {};
+  readonly #parts: WorldParts;
+  readonly #engine: Engine;
+  readonly #members: Members;
+  readonly #checks: RoundChecks;
+  readonly #random: Random;
+  #inRound = false;
+  #parked = false;
+  /** What the stage's clock last said. */
+  #clockSaid = startNs;
+  /** When somebody last did something that the stage has to see. */
+  #stimulusNs = 0;
+
+  constructor(scenario: Scenario, options: WorldOptions = {}) {
+    const { timeline } = this;
+    const now = () => timeline.nowNs;
+    this.trace = new Trace(now, options.trace);
+    this.#random = new Random(scenario.seed ^ 0x5eed);
+    const random = this.#random;
+    this.faults = new FaultBox(scenario.faults, random.fork(), scenario.slots, now);
+    const memory = createMemory({
+      connections: scenario.slots,
+      ringCapacity: scenario.ringCapacity,
+      maxPayload: scenario.maxPayload,
+    });
+    seatPrimary(memory, scenario.primaryZone ?? undefined);
+    const wake = () => {
+      this.#stimulusNs = timeline.nowNs;
+      this.sender.wake();
+    };
+    const view = new StageView(memory, wake, now);
+    if (scenario.timings) Atomics.store(view.words, Word.timings, 1);
+    const primary = { zone: scenario.primaryZone, connected: true, inMemory: 0, persisted: 0 };
+    const absent = { connected: false, inMemory: 0, persisted: 0 };
+    const model = new ClusterModel(scenario.policy, [
+      primary,
+      ...scenario.nodes.map(({ zone }) => ({ zone, ...absent })),
+    ]);
+    this.#parts = {
+      scenario,
+      random,
+      timeline,
+      faults: this.faults,
+      trace: this.trace,
+      memory,
+      view,
+      model,
+      records: this.records,
+    };
+    this.server = new Server(
+      this.#parts,
+      {
+        accepted: () => {},
+        heartbeat: (client) => this.#checks.heartbeat(client),
+        mayLeave: (number) => this.#checks.mayLeave(number),
+      },
+      options.writesBeside ?? false,
+    );
+    const arena = new Uint8Array(scenario.slots * sendBufferBytes);
+    this.sender = this.#makeSender(arena);
+    const samples = new Samples(this.records, () => this.#clockSaid);
+    const clock = () => {
+      timeline.spend(clockNs);
+      this.#clockSaid = timeline.nowNs;
+      return timeline.nowNs;
+    };
+    this.stage = new ResponseStage({
+      memory,
+      sender: this.sender,
+      arena,
+      clock,
+      policy: resolvePolicy(scenario.policy),
+      limits: {
+        epoch: 1,
+        heartbeatIntervalNs: scenario.heartbeatIntervalNs,
+        blockedTimeoutNs: scenario.blockedTimeoutNs,
+        blockedTotalNs: scenario.blockedTotalNs,
+        recordsPerBatch: scenario.recordsPerBatch,
+        flushBytes: scenario.flushBytes,
+        flushRecords: scenario.flushRecords,
+        flushDelayNs: scenario.flushDelayNs,
+      },
+      ringBell: () => this.server.ring(),
+      logger: this.#logger(),
+      encoder: scenario.encoder ? recipeEncoder(scenario.payload.max, () => timeline.spend(60)) : null,
+      histograms: samples.histograms,
+    });
+    this.#checks = new RoundChecks(this.#parts, this.stage, this.sender, this.server);
+    this.#members = new Members(this.#parts, (write, remember) => this.#writeCursor(write, remember));
+    this.#engine = new Engine(
+      this.#parts,
+      () => this.server.clients,
+      (seq) => this.#members.append(seq),
+    );
+  }
+
+  /** Virtual time since the start. */
+  get elapsedNs(): number {
+    return this.timeline.nowNs - startNs;
+  }
+
+  /** The whole story: trouble, calm, and the end. */
+  run(): void {
+    const { scenario } = this.#parts;
+    this.#members.start();
+    this.server.start();
+    this.#engine.start();
+    const troubleNs = Math.max(scenario.troubleNs, 1.5 * scenario.orders * scenario.orderGapNs);
+    this.#runWhile(() => this.timeline.nowNs < startNs + troubleNs && !this.#over);
+    this.#calmDown();
+    this.#end();
+    this.#checkEnd();
+  }
+
+  get #over(): boolean {
+    return (
+      this.stage.ended ||
+      (this.#engine.done && this.timeline.nowNs > startNs + this.#parts.scenario.troubleNs)
+    );
+  }
+
+  #calmDown(): void {
+    this.faults.stop();
+    this.#engine.finish();
+    this.#members.heal();
+    this.server.heal();
+    if (!this.stage.ended && !this.server.closing && this.#isHopeless()) this.server.setMode('local');
+    const deadlineNs = this.timeline.nowNs + calmNs;
+    while (!this.#quiet()) {
+      if (this.timeline.nowNs > deadlineNs) {
+        throw new SimulationFailure('I05', `not everything has drained: ${this.#remaining()}`);
+      }
+      this.#turn();
+    }
+  }
+
+  /** A policy that more nodes are needed for than there are. */
+  #isHopeless(): boolean {
+    const { model } = this.#parts;
+    model.beginRound();
+    return model.mayBeDegraded || model.modeUnsure;
+  }
+
+  #quiet(): boolean {
+    const { server, stage } = this;
+    if (stage.ended) return true;
+    if (server.fenceSet) return server.fenced && stage.egress.table.count === 0 && this.#ringEmpty;
+    if (server.closing) return false;
+    return (
+      this.#engine.done &&
+      this.#ringEmpty &&
+      server.clients.every((client) => client.ledger.complete && stage.egress.buffers.used[client.slot] === 0)
+    );
+  }
+
+  get #ringEmpty(): boolean {
+    return this.#checks.consumed === this.records.count;
+  }
+
+  #remaining(): string {
+    const unfinished = this.server.clients.filter(({ ledger }) => !ledger.complete);
+    const parts = [
+      `${this.records.count - this.#checks.consumed} records in the ring`,
+      `clients ${unfinished.map(({ id, ledger }) => `${id} at ${ledger.next} of ${ledger.expected.length}`).join(', ')}`,
+    ];
+    if (this.server.fenceSet) parts.push('fenced');
+    return parts.join('; ');
+  }
+
+  #end(): void {
+    if (!this.stage.ended && !this.server.closing) this.server.drain(drainNs);
+    const deadlineNs = this.timeline.nowNs + drainNs + teardownNs;
+    while (!this.stage.ended) {
+      if (this.timeline.nowNs > deadlineNs) throw new SimulationFailure('I05', 'the stage does not end');
+      this.#turn();
+    }
+    this.timeline.run(this.timeline.nowNs + 2e6);
+    this.server.takeEvents();
+    this.server.takeBack();
+    this.server.check();
+  }
+
+  #runWhile(condition: () => boolean): void {
+    while (condition()) this.#turn();
+  }
+
+  /** One round of the stage's loop, and its sleep when there was nothing to do. */
+  #turn(): void {
+    const { faults, timeline } = this;
+    const random = this.#random;
+    if (faults.strikes('stage-pause', 0.05)) {
+      const ns = random.magnitude(1_000, 8e7);
+      timeline.spend(ns);
+      this.#checks.paused(ns);
+    }
+    if (faults.strikes('clock-jump', 0.02)) {
+      const ns = random.magnitude(1e6, 1e9);
+      timeline.nowNs += ns;
+      this.#checks.paused(ns);
+    }
+    const work = this.#round();
+    timeline.spend(roundNs + 30 * work);
+    if (work === 0 && !this.stage.ended) this.#park();
+    this.server.check();
+  }
+
+  #round(blurred = false): number {
+    const { timeline, stage } = this;
+    const nowNs = timeline.nowNs;
+    this.#checks.begin(nowNs, blurred);
+    this.#inRound = true;
+    let work = 0;
+    try {
+      if (!blurred && this.faults.strikes('torn-cursor', 0.05)) {
+        stepBetweenAccesses(
+          this.#random.below(60),
+          () => {
+            work = stage.doWork(nowNs);
+          },
+          () => {
+            if (timeline.nextNs < Number.POSITIVE_INFINITY) {
+              timeline.run(Math.min(timeline.nextNs, timeline.nowNs + 1e6));
+            }
+          },
+          () => timeline.depth === 0,
+        );
+      } else work = stage.doWork(nowNs);
+    } catch (error) {
+      this.#failed(error as Error);
+    } finally {
+      this.#inRound = false;
+    }
+    this.trace.note(Mark.round, work, this.#checks.consumed);
+    this.#checks.end(nowNs);
+    return work;
+  }
+
+  #failed(error: Error & { code?: string }): void {
+    if (error instanceof SimulationFailure) throw error;
+    if (error.code === 'ERR_ACKGATE_SUBMIT_FAILED' && this.faults.fired['submit-fatal'] !== undefined) return;
+    throw new SimulationFailure('I05', `the stage has failed: ${error.stack}`);
+  }
+
+  #park(): void {
+    const { timeline } = this;
+    const fromNs = timeline.nowNs;
+    this.#parked = true;
+    this.#stimulusNs = 0;
+    this.stage.park();
+    this.#parked = false;
+    if (this.#stimulusNs > fromNs && timeline.nowNs - this.#stimulusNs > wakeNs) {
+      throw new SimulationFailure('I03', 'the stage slept on after it was woken');
+    }
+  }
+
+  #writeCursor(write: () => void, remember: () => void): void {
+    const { model } = this.#parts;
+    const { timeline } = this;
+    this.#stimulus();
+    if (this.#inRound || this.#parked || !this.faults.strikes('torn-cursor')) {
+      write();
+      remember();
+      if (this.#inRound) model.changed();
+      return;
+    }
+    // The stage runs while this thread is in the middle of it: it may see what was, or what will be.
+    model.beginRound();
+    remember();
+    model.changed();
+    model.blur();
+    timeline.frozen++;
+    try {
+      stepBetweenAccesses(this.#random.below(14), write, () => this.#round(true));
+    } finally {
+      timeline.frozen--;
+    }
+  }
+
+  #stimulus(): void {
+    // The stage is expected to see it without being told again.
+    this.#stimulusNs = this.timeline.nowNs;
+  }
+
+  #makeSender(arena: Uint8Array): SimulatedSender {
+    const { scenario, view } = this.#parts;
+    const asked = new Uint32Array(scenario.slots);
+    /** 1: the kernel has not taken all of the slot's last send. */
+    const short = new Uint8Array(scenario.slots);
+    return new SimulatedSender({
+      timeline: this.timeline,
+      arena,
+      slots: scenario.slots,
+      fence: view.words.subarray(Word.fence, Word.fence + 1),
+      socketOf: (fd) => this.server.socketOf(fd),
+      faults: this.faults,
+      whenFull: scenario.whenFull,
+      ringEntries: scenario.ringEntries,
+      resultRows: scenario.resultRows,
+      observer: {
+        called: () => this.#checks.checkCalls(),
+        submitted: (op, slot, offset, length) => {
+          this.#checks.submitted(slot);
+          asked[slot] = length;
+          this.trace.note(Mark.submitted, op * 65_536 + slot, offset, length);
+        },
+        answered: (op, slot, value) => {
+          this.trace.note(Mark.answered, op, slot, value);
+          if (op === SenderOp.send) short[slot] = value < asked[slot] ? 1 : 0;
+        },
+        closing: (slot, how, underWay) => {
+          this.trace.note(Mark.closing, slot, how);
+          this.server.closingSlot(slot, how, underWay || short[slot] === 1);
+          short[slot] = 0;
+        },
+      },
+    });
+  }
+
+  #logger(): Logger {
+    const line = (level: string) => (fields: object, message: string) => {
+      this.trace.say(Mark.log, `${level} ${message} ${JSON.stringify(fields)}`);
+      this.#logged(message);
+    };
+    return { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') };
+  }
+
+  #logged(message: string): void {
+    const kind = degradationLines[message];
+    if (kind === undefined || this.#checks === undefined) return;
+    this.#checks.logged(kind);
+  }
+
+  #checkEnd(): void {
+    const { stage, server, sender } = this;
+    const { counters } = stage.egress;
+    const wrong = (invariant: 'I06' | 'I09' | 'I11', message: string) =>
+      new SimulationFailure(invariant, message);
+    if (server.connected > 0) throw wrong('I06', `${server.connected} connections never ended`);
+    if (server.openSockets > 0) throw wrong('I06', `${server.openSockets} descriptors were left open`);
+    if (sender.openSlots > 0) throw wrong('I06', `${sender.openSlots} slots were left in the kernel`);
+    const { recordsReleased, recordsDiscarded, bytesAppended, bytesSent, bytesUnsent } = counters;
+    // A batch that fails in its middle has released records that it has not taken out of the ring.
+    if (server.fatal === null && stage.recordsIn !== recordsReleased + recordsDiscarded) {
+      throw wrong(
+        'I11',
+        `${stage.recordsIn} records in, ${recordsReleased} released, ${recordsDiscarded} discarded`,
+      );
+    }
+    if (bytesAppended !== bytesSent + bytesUnsent) {
+      throw wrong('I11', `${bytesAppended} bytes appended, ${bytesSent} sent, ${bytesUnsent} unsent`);
+    }
+    const accepted = server.everyone.reduce((sum, client: Client) => sum + client.ledger.accepted, 0);
+    const abandoned = server.exiting || server.fatal !== null || (server.drops['stage-failed'] ?? 0) > 0;
+    if (accepted < bytesSent || (!abandoned && accepted !== bytesSent && !server.drops['drain-timeout'])) {
+      throw wrong('I11', `the kernel has ${accepted} bytes, and ${bytesSent} count as sent`);
+    }
+    if (!abandoned && stage.recordsIn !== this.records.count) {
+      throw wrong('I11', `${this.records.count} records were published, ${stage.recordsIn} taken`);
+    }
+    const drops = Object.values(server.drops).reduce((sum, count) => sum + count, 0);
+    const counted = counters.drops.reduce((sum, count) => sum + count, 0);
+    if (drops !== counted) throw wrong('I06', `${drops} drops were told, ${counted} were counted`);
+    this.#checks.checkDegradedTime();
+  }
+}
+
+const degradationLines: Record<string, 'degraded' | 'whole' | 'reminder'> = {
+  'durability policy degraded, acknowledgements are held back': 'degraded',
+  'durability policy met again': 'whole',
+  'durability policy still degraded, acknowledgements are held back': 'reminder',
+};
