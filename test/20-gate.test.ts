@@ -223,6 +223,19 @@ describe('the cached position', () => {
     expect(gate.durablePos).toBe(40);
     expect(nodes[0]!.connected).toBe(true);
   });
+
+  test('a node that is being written stays in its zone: one rack never counts as two', () => {
+    const { cursors, gate, memory } = createCluster('persisted>=1 && in_memory>=2 zones', { zone: 'a' });
+    cursors.primary.advance(50);
+    const replica = cursors.node('replica', { zone: 'a' });
+    replica.connect({ persisted: 40 });
+    const words = new Int32Array(memory.buffer);
+    const lockOfPrimary = cursorsOffset / 4;
+    words[lockOfPrimary] = words[lockOfPrimary]! + 1;
+    gate.evaluate();
+    expect(gate.evaluator.degraded).toBe(true);
+    expect(gate.durablePos).toBe(0);
+  });
 });
 
 test('membership changes exactly when a node joins or leaves', () => {

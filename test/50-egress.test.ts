@@ -237,7 +237,7 @@ describe('flushing', () => {
     // Also where it is an append that asks for room.
     egress.appendBytes(1, bytesOf(sendBufferBytes), 6);
     expect(sender.submitted).toHaveLength(1);
-    expect(egress.counters.drops[Drop.overflow]).toBe(1);
+    expect(egress.counters.drops[Drop.fenced]).toBe(1);
   });
 
   test('sends nothing for an empty frame', () => {

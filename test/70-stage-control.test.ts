@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { Gate } from '#ackgate/gate/gate.js';
 import {
   createInlineStage,
   monotonicNow,
@@ -178,6 +179,31 @@ describe.each(realBackends)('a stage, %s', (backend) => {
     await rig.settled();
     expect(rig.stage.status()).toMatchObject({ state: 'fenced', bytesSent, connections: 0, ringDepth: 0 });
     await rig.stage.close();
+  });
+
+  it('announces a fence with nothing left in the ring, also what the gate held in that very round', async () => {
+    const stage = createInlineStage({ backend, connections: 4, heartbeatIntervalMs: 0, epoch: 1 });
+    onTestFinished(() => {
+      void stage.close({ drainMs: 0 });
+      stage.doWork();
+    });
+    stage.producer.tryPublish({ connectionId: 1, wireSeq: 1, payload: answer(1) });
+    const { hold } = Gate.prototype;
+    let fenced: Promise<void> | null = null;
+    const spy = vi.spyOn(Gate.prototype, 'hold').mockImplementation(function (this: Gate, wireSeq: number) {
+      hold.call(this, wireSeq);
+      fenced ??= stage.fence(2);
+    });
+    onTestFinished(() => spy.mockRestore());
+    stage.doWork();
+    expect(fenced).not.toBeNull();
+    await fenced;
+    expect(stage.status()).toMatchObject({
+      ringDepth: 0,
+      recordsIn: 1,
+      recordsDiscarded: 1,
+      recordsReleased: 0,
+    });
   });
 
   it('says so when its control calls wait, and does all that it took on', async () => {

@@ -265,13 +265,15 @@ export class Egress {
   #makeRoom(slot: number, bytes: number, nowNs: number): boolean {
     // A send covers one piece, and bytes that go around the end of the buffer are two; a call that was interrupted
     // behind the submission leaves its results for the next.
-    for (let looks = 0; looks < 4 && bytes > this.buffers.room(slot); looks++) {
-      if (this.dirty.has(slot)) this.flush(nowNs);
-      else this.reap(nowNs);
+    for (let looks = 0, taken = 1; looks < 4 && bytes > this.buffers.room(slot); looks++) {
+      const flushes = this.dirty.has(slot);
+      if (taken === 0 && !flushes) break;
+      taken = flushes ? this.flush(nowNs) + 1 : this.reap(nowNs);
     }
     if (this.table.state[slot] !== SlotState.open) return false;
     if (bytes <= this.buffers.room(slot)) return true;
-    this.drop(slot, Drop.overflow, 0);
+    // Behind a fence nothing makes room any more, and that is nobody's fault.
+    this.drop(slot, this.fenced ? Drop.fenced : Drop.overflow, 0);
     return false;
   }
 

@@ -109,7 +109,7 @@ export class FaultBox implements KernelFaults {
     if (this.#zeroUntil[slot] > this.#nowNs()) return 0;
     if (this.strikes('result-zero', 0.1)) {
       // Mostly for a moment; sometimes for longer than any client may be blocked.
-      const ns = this.#random.chance(0.2) ? 1e10 : this.#random.exponential(2e6);
+      const ns = this.#random.chance(0.4) ? 1e10 : this.#random.exponential(2e6);
       this.#zeroUntil[slot] = this.#nowNs() + ns;
       return 0;
     }

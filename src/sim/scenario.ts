@@ -128,6 +128,8 @@ export function drawScenario(seed: number, allowed: readonly Fault[] = faultName
   const slots = random.chance(0.05) ? random.between(20, 60) : random.between(1, 8);
   const large = rates['large-batch'] !== undefined;
   const long = random.chance(0.04);
+  // So that a slow client is behind for longer than any client may be blocked.
+  const slow = rates['slow-reader'] !== undefined && random.chance(0.5);
   const maxPayload = large ? random.pick([4096, 16_000, 60_000]) : random.pick([64, 448, 448, 1500]);
   const payloadMax = random.between(9, maxPayload);
   const orders = long ? random.between(20, 60) : random.magnitude(20, large ? 120 : 400);
@@ -157,11 +159,11 @@ export function drawScenario(seed: number, allowed: readonly Fault[] = faultName
     whenFull: random.pick(['wait', 'refuse']),
     ringEntries: rates['small-ring'] === undefined ? 4096 : random.pick([1, 2, 4]),
     resultRows: rates['completion-overflow'] === undefined ? 4096 : random.pick([1, 2, 4]),
-    socketBytes: random.magnitude(2_000, 500_000),
+    socketBytes: random.magnitude(2_000, slow ? 20_000 : 500_000),
     readRate: random.magnitude(5e6, 2e9),
     encoder: rates['encoder-throws'] !== undefined || random.chance(0.3),
     timings: random.chance(0.3),
-    troubleNs: long ? orders * orderGapNs : random.magnitude(2e6, 300e6),
+    troubleNs: long ? orders * orderGapNs : random.magnitude(slow ? 150e6 : 2e6, 300e6),
     faults: rates,
   };
 }

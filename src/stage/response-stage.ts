@@ -357,6 +357,8 @@ export class ResponseStage {
     if (this.egress.table.count > 0) this.egress.dropAll(Drop.fenced);
     else if (!this.#fenceAnnounced) {
       this.#fenceAnnounced = true;
+      // What the gate held when the fence came, in this very round.
+      this.#discard(this.#ring.available());
       // Before the word that nothing can be submitted any more: the counters are final with it.
       this.publishStatus(this.#nowNs);
       this.#events.fenced();

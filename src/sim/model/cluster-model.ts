@@ -6,8 +6,8 @@ import { type ModelNode, PolicyModel } from './policy-model.js';
  */
 export class ClusterModel {
   readonly nodes: ModelNode[];
-  /** Policies that may be in force, the newest last, each with the time at which it was sent. */
-  #policies: { policy: PolicyModel; sentNs: number }[];
+  /** Policies that may be in force, the newest last; `before`: it was sent before the round began. */
+  #policies: { policy: PolicyModel; before: boolean }[];
   /** Positions that may be released in this round: one that certainly may, and one that at most may. */
   durableMin = 0;
   durableMax = 0;
@@ -17,7 +17,7 @@ export class ClusterModel {
 
   constructor(policy: string, nodes: ModelNode[]) {
     this.nodes = nodes;
-    this.#policies = [{ policy: new PolicyModel(policy), sentNs: Number.NEGATIVE_INFINITY }];
+    this.#policies = [{ policy: new PolicyModel(policy), before: true }];
     this.beginRound();
   }
 
@@ -30,8 +30,8 @@ export class ClusterModel {
     return this.#policies.length > 1;
   }
 
-  setPolicy(policy: string, nowNs: number): void {
-    this.#policies.push({ policy: new PolicyModel(policy), sentNs: nowNs });
+  setPolicy(policy: string): void {
+    this.#policies.push({ policy: new PolicyModel(policy), before: false });
     this.changed();
   }
 
@@ -40,6 +40,7 @@ export class ClusterModel {
     this.durableMax = 0;
     this.mayBeDegraded = false;
     this.mayBeWhole = false;
+    for (const one of this.#policies) one.before = true;
     this.changed();
   }
 
@@ -61,10 +62,10 @@ export class ClusterModel {
     this.mayBeWhole = true;
   }
 
-  /** A round that began at `startNs` has taken every mode sent before. Returns whether the mode has changed. */
-  endRound(startNs: number): boolean {
+  /** The round has taken every mode sent before it. Returns whether the mode has changed. */
+  endRound(): boolean {
     let first = this.#policies.length - 1;
-    while (first > 0 && this.#policies[first].sentNs > startNs) first--;
+    while (first > 0 && !this.#policies[first].before) first--;
     if (first === 0) return false;
     this.#policies = this.#policies.slice(first);
     return true;

@@ -8,7 +8,8 @@ const reminderNs = 5e9;
 export class DegradationModel {
   degraded: boolean;
   nanos = 0;
-  #lastNs: number;
+  /** The last round. */
+  lastNs: number;
   #flippedNs: number;
   #logged: boolean;
   #loggedNs: number;
@@ -17,7 +18,7 @@ export class DegradationModel {
 
   constructor(degraded: boolean, nowNs: number) {
     this.degraded = degraded;
-    this.#lastNs = nowNs;
+    this.lastNs = nowNs;
     this.#flippedNs = nowNs;
     // A stage that starts degraded says so at once; `line` is told of it before this is made.
     this.#logged = degraded;
@@ -26,13 +27,13 @@ export class DegradationModel {
 
   /** Time spent degraded up to `nowNs`. */
   nanosAt(nowNs: number): number {
-    return this.nanos + (this.degraded ? nowNs - this.#lastNs : 0);
+    return this.nanos + (this.degraded ? nowNs - this.lastNs : 0);
   }
 
   /** A round at `nowNs` has found this. `tickNs`: it looks at the log at least so often. */
   round(degraded: boolean, nowNs: number, tickNs: number): void {
     this.nanos = this.nanosAt(nowNs);
-    this.#lastNs = nowNs;
+    this.lastNs = nowNs;
     if (degraded !== this.degraded) {
       this.degraded = degraded;
       this.#flippedNs = nowNs;

@@ -140,7 +140,7 @@ export class ClientLedger {
     this.skipSilent();
     if (this.#awaitsEnd) left -= controlFrameBytes;
     const { expected } = this;
-    for (let place = this.next; ; place++) {
+    for (let place = this.#awaitsEnd ? this.next + 1 : this.next; ; place++) {
       if (left === 0 || this.#areControlFrames(left)) return true;
       if (left < 0 || place >= expected.length) return false;
       left -= this.#records.wireBytes(expected[place]);

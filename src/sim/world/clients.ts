@@ -53,12 +53,13 @@ export class NodeSide {
 }
 
 /** Draws how a new client behaves, and lets it. */
-export function behave(client: Client, { faults, random, scenario, timeline }: WorldParts): void {
+export function behave(client: Client, parts: WorldParts): void {
+  const { faults, random, scenario, timeline } = parts;
   const { socket } = client;
   socket.bytesPerSecond = scenario.readRate;
   const later = (happening: () => void) => {
     timeline.after(Math.ceil(random.exponential(scenario.troubleNs / 3)), () => {
-      if (!client.ended) happening();
+      if (!client.ended && !faults.calm) happening();
     });
   };
   if (faults.strikes('zero-window')) {
@@ -72,9 +73,12 @@ export function behave(client: Client, { faults, random, scenario, timeline }: W
     later(() => {
       socket.bytesPerSecond = random.magnitude(20, 5000);
     });
-  } else if (faults.strikes('slow-reader')) {
+  } else if (faults.strikes('slow-reader', 5)) {
     client.healthy = false;
-    later(() => pauses(client, random, scenario, timeline));
+    later(() => {
+      if (random.chance(0.5)) pauses(client, parts);
+      else readSteadily(client, random, scenario);
+    });
   }
   if (faults.strikes('reset')) {
     client.healthy = false;
@@ -90,13 +94,24 @@ function goAway(client: Client, errno: number): void {
   client.socket.fail(errno);
 }
 
-/** Reads slowly, and not at all for a while, for some turns. */
-function pauses(client: Client, random: Random, scenario: Scenario, timeline: WorldParts['timeline']): void {
+/**
+ * Reads slowly and without a pause: the kernel says that it is writable, which is when a third of its queue is free, often
+ * enough for a living client, and the stage never catches up with what it has for it.
+ */
+function readSteadily({ socket }: Client, random: Random, { blockedTimeoutNs, socketBytes }: Scenario): void {
+  const thirdNs = blockedTimeoutNs * (0.1 + 0.7 * random.fraction());
+  socket.bytesPerSecond = (socketBytes / 3 / thirdNs) * 1e9;
+}
+
+/** Reads slowly, and not at all for a while, for some turns or until faults stop. */
+function pauses(client: Client, { faults, random, scenario, timeline }: WorldParts): void {
+  const { socket } = client;
   const turn = (left: number) => {
-    if (client.ended || left === 0) return;
-    client.socket.bytesPerSecond = 0;
+    if (client.ended || left === 0 || faults.calm) return;
+    socket.bytesPerSecond = 0;
     timeline.after(random.magnitude(1_000, scenario.blockedTimeoutNs * 0.8), () => {
-      client.socket.bytesPerSecond = random.magnitude(20_000, scenario.readRate);
+      if (client.ended || faults.calm) return;
+      socket.bytesPerSecond = random.magnitude(20_000, scenario.readRate);
       timeline.after(random.magnitude(1_000, 20e6), () => turn(left - 1));
     });
   };

@@ -4,8 +4,11 @@ import { SimulationFailure } from '../failure.js';
 import type { Client } from './clients.js';
 
 const { ECONNRESET, EPIPE } = constants.errno;
-/** A blocked peer is looked at once per tick. */
-const tickNs = 10e6;
+/**
+ * A blocked peer is looked at once per tick, and its queue is first looked at in the second tick behind its last progress:
+ * what it took before that is not seen.
+ */
+const unseenNs = 20e6;
 
 export interface DropContext {
   fenced: boolean;
@@ -13,7 +16,8 @@ export interface DropContext {
   failed: boolean;
   blockedTimeoutNs: number;
   blockedTotalNs: number;
-  sendErrors: readonly number[];
+  /** Time in which the stage was kept from running, since then. */
+  pausedSince: (ns: number) => number;
 }
 
 /** A drop has a reason that the world knows of, and leaves no answer without its end. */
@@ -40,8 +44,11 @@ function unjustified(client: Client, event: DroppedEvent, context: DropContext):
       return closing?.waited ? null : 'the kernel had taken all that it was given';
     case 'blocked': {
       if (context.blockedTotalNs > 0) return null;
-      const silentNs = (closing?.nowNs ?? 0) - socket.takenNs;
-      return silentNs >= context.blockedTimeoutNs - tickNs ? null : `it took bytes ${silentNs} ns before`;
+      const nowNs = closing?.nowNs ?? 0;
+      const silentNs = nowNs - socket.takenNs;
+      const { blockedTimeoutNs } = context;
+      const unlooked = unseenNs + context.pausedSince(nowNs - blockedTimeoutNs - unseenNs);
+      return silentNs >= blockedTimeoutNs - unlooked ? null : `it took bytes ${silentNs} ns before`;
     }
     case 'reset':
       return (errno === ECONNRESET || errno === EPIPE) && client.errno !== 0

@@ -13,6 +13,8 @@ const Kind = { encodes: 0, throws: 1, overruns: 2 } as const;
 /** With an encoder, a record says only which answer it is and how long. */
 const recipeBytes = 8;
 const retryNs = 20_000;
+/** A frame's header and its end-of-batch frame. */
+const brimBytes = 9;
 
 interface Answer {
   client: Client;
@@ -30,15 +32,23 @@ export class Engine {
   readonly #parts: WorldParts;
   readonly #clients: () => readonly Client[];
   readonly #onOrder: (seq: number) => void;
+  readonly #roomOf: (client: Client) => number | null;
   readonly #backlog: Answer[] = [];
   #ordersLeft: number;
   #receivedNs = 0;
   #stopped = false;
   #retrying = false;
 
-  constructor(parts: WorldParts, clients: () => readonly Client[], onOrder: (seq: number) => void) {
+  /** `roomOf`: what is left of a client's send buffer, null where that is not known. */
+  constructor(
+    parts: WorldParts,
+    clients: () => readonly Client[],
+    roomOf: (client: Client) => number | null,
+    onOrder: (seq: number) => void,
+  ) {
     this.#parts = parts;
     this.#clients = clients;
+    this.#roomOf = roomOf;
     this.#onOrder = onOrder;
     this.issued = parts.scenario.firstSeq;
     this.#ordersLeft = parts.scenario.orders;
@@ -81,12 +91,41 @@ export class Engine {
           seq: random.chance(0.03) ? 0 : seq,
           bypass: random.chance(0.03),
           last: i === answers && random.chance(0.9),
-          bytes: large ? scenario.payload.max : random.between(scenario.payload.min, scenario.payload.max),
+          bytes: large ? scenario.payload.max : this.#bytes(client),
           kind: scenario.encoder ? this.#kind() : Kind.encodes,
         });
       }
     }
     this.#publish();
+  }
+
+  /** Some clients log in: that order's answer is published at once, right behind the attach. */
+  greet(client: Client): void {
+    const { random } = this.#parts;
+    if (this.#ordersLeft === 0 || this.#stopped || !random.chance(0.5)) return;
+    const seq = ++this.issued;
+    this.#onOrder(seq);
+    this.#backlog.push({
+      client,
+      seq,
+      bypass: false,
+      last: true,
+      bytes: this.#bytes(client),
+      kind: this.#parts.scenario.encoder ? this.#kind() : Kind.encodes,
+    });
+    this.#publish();
+  }
+
+  /** Any size; sometimes one that fills the client's send buffer to the brim, or passes it by a few bytes. */
+  #bytes(client: Client): number {
+    const { random, scenario } = this.#parts;
+    const { min, max } = scenario.payload;
+    if (random.chance(0.2)) {
+      const room = this.#roomOf(client);
+      const brim = room === null ? 0 : room - brimBytes + random.between(-1, brimBytes);
+      if (brim >= min && brim <= max) return brim;
+    }
+    return random.between(min, max);
   }
 
   #kind(): number {

@@ -1,4 +1,6 @@
+import { CursorLines } from '../../gate/cursor-lines.js';
 import type { ConnectionCursor } from '../../gate/cursors.js';
+import { nodeLines } from '../../shared/memory.js';
 import { SimulatedJournal } from '../cluster/journal.js';
 import { SimulatedReplica } from '../cluster/replica.js';
 import { exponential } from '../distributions.js';
@@ -9,9 +11,9 @@ import type { WorldParts } from './parts.js';
 
 /**
  * Does a change of a cursor line in the stage's memory, and the same to the model. The world may stop in the middle of
- * the first.
+ * the first. `connects`: a replica is taken into the view, which is rare and looks at more before it writes.
  */
-export type CursorWrite = (write: () => void, remember: () => void) => void;
+export type CursorWrite = (write: () => void, remember: () => void, connects?: boolean) => void;
 
 interface Member {
   readonly index: number;
@@ -26,12 +28,19 @@ export class Members {
   readonly journal: SimulatedJournal;
   readonly #parts: WorldParts;
   readonly #members: Member[];
+  /** Replicas that were refused because of their tail. */
+  refused = 0;
   readonly #write: CursorWrite;
+  readonly #whenAwake: (happening: () => void) => void;
+  readonly #lines: CursorLines;
 
-  constructor(parts: WorldParts, write: CursorWrite) {
+  /** `whenAwake` lets something happen while the stage is awake. */
+  constructor(parts: WorldParts, write: CursorWrite, whenAwake: (happening: () => void) => void) {
     const { scenario, timeline, random } = parts;
     this.#parts = parts;
     this.#write = write;
+    this.#whenAwake = whenAwake;
+    this.#lines = new CursorLines(parts.memory.buffer, nodeLines + 1);
     const sync = exponential(scenario.primarySyncNs / 2, scenario.primarySyncNs / 2);
     this.journal = new SimulatedJournal(
       { timeline, random: random.fork(), sync, onPersisted: (seq) => this.#persisted(seq) },
@@ -72,9 +81,12 @@ export class Members {
     }
   }
 
-  /** Nodes that could take part in a vote, and zones. */
-  get size(): number {
-    return this.#members.length + 1;
+  /** True while some line is being written. */
+  get isLocked(): boolean {
+    for (let line = 0; line <= this.#members.length; line++) {
+      if ((this.#lines.version(line) & 1) !== 0) return true;
+    }
+    return false;
   }
 
   #member({ zone, networkNs, syncNs, ackDelayNs }: ScenarioNode, index: number): Member {
@@ -123,13 +135,15 @@ export class Members {
       const ns = member.lost ? Number.POSITIVE_INFINITY : random.magnitude(10_000, scenario.troubleNs / 2);
       if (ns === Number.POSITIVE_INFINITY) return;
       timeline.after(Math.ceil(ns), () => {
-        if (!member.node.connected) this.#comeBack(member);
+        this.#whenAwake(() => {
+          if (!member.node.connected) this.#comeBack(member);
+        });
       });
     };
     if (faults.strikes('replica-lost', 0.3)) {
       member.lost = true;
       away();
-    } else if (faults.strikes('replica-flap')) away();
+    } else if (faults.strikes('replica-flap', 4)) away();
   }
 
   /** What it has on disk may be less than before, or something that the primary has never issued. */
@@ -154,8 +168,9 @@ export class Members {
     try {
       cursor.connect({ persisted: tail });
     } catch (error) {
-      if ((error as { code?: string }).code === 'ERR_ACKGATE_REPLICA_AHEAD') return false;
-      throw error;
+      if ((error as { code?: string }).code !== 'ERR_ACKGATE_REPLICA_AHEAD') throw error;
+      this.refused++;
+      return false;
     }
     trace.note(Mark.cursor, index, tail, 3);
     node.connected = true;
@@ -175,6 +190,7 @@ export class Members {
         node.inMemory = persisted;
         node.persisted = persisted;
       },
+      true,
     );
     this.#parts.trace.note(Mark.cursor, member.index, persisted, 1);
   }

@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net';
-import { constants } from 'node:os';
 import { CloseHow } from '../../egress/sender.js';
 import { type ResolvedPolicy, resolvePolicy } from '../../policy/index.js';
 import { Word } from '../../shared/memory.js';
@@ -16,7 +15,6 @@ import { behave, type Client, NodeSide } from './clients.js';
 import { checkDrop } from './drops.js';
 import type { WorldParts } from './parts.js';
 
-const { EINVAL } = constants.errno;
 const firstFd = 10;
 /** Between an event and the control thread looking at it. */
 const eventDelayNs = 30_000;
@@ -24,7 +22,11 @@ const eventDelayNs = 30_000;
 export interface ServerHooks {
   /** The kernel has taken bytes of this client. */
   accepted(client: Client): void;
+  /** A client was attached. */
+  attached(client: Client): void;
   heartbeat(client: Client): void;
+  /** How long the stage was kept from running since then. */
+  pausedSince(ns: number): number;
   /** May this answer leave? */
   mayLeave(number: number): void;
 }
@@ -42,6 +44,8 @@ export class Server {
   exiting = false;
   /** When the last byte was accepted behind the word that nothing will be; a test of the fence. */
   fenceDone = false;
+  /** What was written to sockets beside the stage. */
+  bytesBeside = 0;
   /** Records that the control thread has sent, and of which the stage must take all in its next round. */
   readonly control: ControlWriter;
   readonly #parts: WorldParts;
@@ -142,6 +146,7 @@ export class Server {
     this.clients.push(client);
     this.everyone.push(client);
     behave(client, this.#parts);
+    this.#hooks.attached(client);
     return client;
   }
 
@@ -180,10 +185,10 @@ export class Server {
   }
 
   setMode(policy: string): boolean {
-    const { model, timeline, trace } = this.#parts;
+    const { model, trace } = this.#parts;
     if (this.control.mode(resolvePolicy(policy)) !== true) return false;
     trace.say(Mark.control, policy);
-    model.setPolicy(policy, timeline.nowNs);
+    model.setPolicy(policy);
     return true;
   }
 
@@ -208,13 +213,15 @@ export class Server {
   }
 
   /** Takes back the descriptors of clients that the stage never took, once it has ended. */
-  takeBack(): void {
-    for (const fd of unclaimedFds(this.#parts.memory)) {
+  takeBack(): number {
+    const fds = unclaimedFds(this.#parts.memory);
+    for (const fd of fds) {
       const client = this.clients.find(({ socket }) => socket.fd === fd);
       if (client === undefined) throw new SimulationFailure('I06', `descriptor ${fd} was left by nobody`);
       client.socket.closed = true;
       this.#ended(client.slot, client.id, true);
     }
+    return fds.length;
   }
 
   /** Throws what a listener has found: the shipped reader keeps listeners' failures away from its caller. */
@@ -269,7 +276,7 @@ export class Server {
     if (client.drainedAfter !== null) return true;
     client.ledger.busyAsked++;
     if (this.#writesBeside) {
-      client.socket.send(Uint8Array.of(1, 0, 0, 0, Tag.busy), 0, 5);
+      this.bytesBeside += Math.max(0, client.socket.send(Uint8Array.of(1, 0, 0, 0, Tag.busy), 0, 5));
       return true;
     }
     if (this.control.busy(client.id) === true) return true;
@@ -323,7 +330,7 @@ export class Server {
       failed: this.fatal !== null || this.exiting || this.#parts.faults.fired['submit-fatal'] !== undefined,
       blockedTimeoutNs: this.#parts.scenario.blockedTimeoutNs,
       blockedTotalNs: this.#parts.scenario.blockedTotalNs,
-      sendErrors: [EINVAL],
+      pausedSince: this.#hooks.pausedSince,
     });
   }
 
@@ -337,11 +344,19 @@ export class Server {
       throw new SimulationFailure('I06', `client ${client.id} ended in order by a reset`);
     }
     const { ledger, drainedAfter } = client;
+    ledger.skipSilent();
     const owed = ledger.expected[ledger.next];
-    if (drainedAfter !== null && owed !== undefined && owed < drainedAfter && !ledger.complete) {
+    // A stage that closes throws away what is not durable in time.
+    if (drainedAfter !== null && owed < drainedAfter && !ledger.complete && !this.closing) {
       throw new SimulationFailure('I02', `client ${client.id} was ended before answer ${owed}`);
     }
-    if (drainedAfter !== null && drainedAfter >= 0 && ledger.farewell !== null && !ledger.farewellSeen) {
+    if (
+      drainedAfter !== null &&
+      drainedAfter >= 0 &&
+      ledger.farewell !== null &&
+      !ledger.farewellSeen &&
+      !this.closing
+    ) {
       throw new SimulationFailure('I02', `client ${client.id} was not told why it was ended`);
     }
     if (ledger.partialBytes > 0) {

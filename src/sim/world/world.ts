@@ -1,4 +1,4 @@
-import { SenderOp, sendBufferBytes } from '../../egress/sender.js';
+import { SenderOp, SenderState, sendBufferBytes } from '../../egress/sender.js';
 import { resolvePolicy } from '../../policy/index.js';
 import type { Logger } from '../../shared/logger.js';
 import { createMemory, Word } from '../../shared/memory.js';
@@ -19,6 +19,7 @@ import type { Client } from './clients.js';
 import { Engine, recipeEncoder } from './engine.js';
 import { Members } from './members.js';
 import type { WorldParts } from './parts.js';
+import { countReached, type Fallback } from './reached.js';
 import { RoundChecks } from './round-checks.js';
 import { Samples } from './samples.js';
 import { Server } from './server.js';
@@ -33,6 +34,9 @@ const drainNs = 1e8;
 const teardownNs = 1.2e9;
 /** A parked stage that is woken runs within this time; the rest is a lost wake-up. */
 const wakeNs = 1e6;
+/** Accesses to shared memory of an update of a cursor line, and of the longest connect. */
+const updateAccesses = 14;
+const connectAccesses = 44;
 
 export interface WorldOptions {
   /** Keep what happens, to read. */
@@ -51,7 +55,7 @@ export class World {
   readonly stage: ResponseStage;
   readonly sender: SimulatedSender;
   /** Ways through the code that only trouble takes, and how often they were taken. */
-  readonly reached: Record<string, number> = {};
+  readonly reached: Partial<Record<Fallback, number>> = {};
   readonly #parts: WorldParts;
   readonly #engine: Engine;
   readonly #members: Members;
@@ -59,6 +63,8 @@ export class World {
   readonly #random: Random;
   #inRound = false;
   #parked = false;
+  /** What waits for the stage to be awake. */
+  readonly #awaited: (() => void)[] = [];
   /** What the stage's clock last said. */
   #clockSaid = startNs;
   /** When somebody last did something that the stage has to see. */
@@ -104,7 +110,9 @@ export class World {
       this.#parts,
       {
         accepted: () => {},
+        attached: (client) => this.#engine.greet(client),
         heartbeat: (client) => this.#checks.heartbeat(client),
+        pausedSince: (ns) => this.#checks.pausedSince(ns),
         mayLeave: (number) => this.#checks.mayLeave(number),
       },
       options.writesBeside ?? false,
@@ -137,12 +145,18 @@ export class World {
       logger: this.#logger(),
       encoder: scenario.encoder ? recipeEncoder(scenario.payload.max, () => timeline.spend(60)) : null,
       histograms: samples.histograms,
+      fallback: scenario.whenFull === 'refuse' ? fallbackLine : null,
     });
     this.#checks = new RoundChecks(this.#parts, this.stage, this.sender, this.server);
-    this.#members = new Members(this.#parts, (write, remember) => this.#writeCursor(write, remember));
+    this.#members = new Members(
+      this.#parts,
+      (...args) => this.#writeCursor(...args),
+      (happening) => this.#whenAwake(happening),
+    );
     this.#engine = new Engine(
       this.#parts,
       () => this.server.clients,
+      ({ slot, id }) => this.#roomOf(slot, id),
       (seq) => this.#members.append(seq),
     );
   }
@@ -163,6 +177,12 @@ export class World {
     this.#calmDown();
     this.#end();
     this.#checkEnd();
+    this.#reach('replica-refused', this.#members.refused);
+    countReached(this, (name, times) => this.#reach(name, times));
+  }
+
+  #reach(name: Fallback, times = 1): void {
+    if (times > 0) this.reached[name] = (this.reached[name] ?? 0) + times;
   }
 
   get #over(): boolean {
@@ -177,9 +197,11 @@ export class World {
     this.#engine.finish();
     this.#members.heal();
     this.server.heal();
-    if (!this.stage.ended && !this.server.closing && this.#isHopeless()) this.server.setMode('local');
     const deadlineNs = this.timeline.nowNs + calmNs;
+    let hopeless = !this.stage.ended && !this.server.closing && this.#isHopeless();
     while (!this.#quiet()) {
+      // Again and again: the control ring may be full.
+      if (hopeless) hopeless = !this.server.setMode('local');
       if (this.timeline.nowNs > deadlineNs) {
         throw new SimulationFailure('I05', `not everything has drained: ${this.#remaining()}`);
       }
@@ -206,6 +228,12 @@ export class World {
     );
   }
 
+  /** What is left of a connection's send buffer; null: the stage has not taken the connection yet. */
+  #roomOf(slot: number, id: number): number | null {
+    const { table, buffers } = this.stage.egress;
+    return table.find(id) === slot ? sendBufferBytes - buffers.used[slot] : null;
+  }
+
   get #ringEmpty(): boolean {
     return this.#checks.consumed === this.records.count;
   }
@@ -229,7 +257,7 @@ export class World {
     }
     this.timeline.run(this.timeline.nowNs + 2e6);
     this.server.takeEvents();
-    this.server.takeBack();
+    this.#reach('attach-taken-back', this.server.takeBack());
     this.server.check();
   }
 
@@ -251,8 +279,11 @@ export class World {
       timeline.nowNs += ns;
       this.#checks.paused(ns);
     }
+    for (const happening of this.#awaited.splice(0)) happening();
     const work = this.#round();
     timeline.spend(roundNs + 30 * work);
+    // A busy thread: whatever others do meanwhile, they do to a stage that is awake.
+    if (faults.has('torn-cursor') && random.chance(0.2)) timeline.spend(random.magnitude(1_000, 100_000));
     if (work === 0 && !this.stage.ended) this.#park();
     this.server.check();
   }
@@ -283,6 +314,7 @@ export class World {
     } finally {
       this.#inRound = false;
     }
+    if (this.sender.state[SenderState.unsubmitted] > 0) this.#reach('submission-resumed');
     this.trace.note(Mark.round, work, this.#checks.consumed);
     this.#checks.end(nowNs);
     return work;
@@ -306,11 +338,21 @@ export class World {
     }
   }
 
-  #writeCursor(write: () => void, remember: () => void): void {
+  /** Now, or as soon as the stage has been woken: what is done to one that sleeps can't be seen half done. */
+  #whenAwake(happening: () => void): void {
+    if (!this.#parked || !this.faults.has('torn-cursor')) happening();
+    else {
+      this.#awaited.push(happening);
+      this.sender.wake();
+    }
+  }
+
+  #writeCursor(write: () => void, remember: () => void, connects = false): void {
     const { model } = this.#parts;
     const { timeline } = this;
     this.#stimulus();
-    if (this.#inRound || this.#parked || !this.faults.strikes('torn-cursor')) {
+    const atRest = this.#inRound || this.#parked || this.#members === undefined;
+    if (atRest || !this.faults.strikes('torn-cursor', connects ? 10 : 1)) {
       write();
       remember();
       if (this.#inRound) model.changed();
@@ -323,7 +365,13 @@ export class World {
     model.blur();
     timeline.frozen++;
     try {
-      stepBetweenAccesses(this.#random.below(14), write, () => this.#round(true));
+      const step = () => {
+        this.#round(true);
+        if (this.#members.isLocked) this.#reach('torn-read');
+      };
+      // A connect is rare: it is looked at behind every access.
+      if (connects) stepBetweenAccesses(0, write, step, undefined, connectAccesses);
+      else stepBetweenAccesses(this.#random.below(updateAccesses), write, step);
     } finally {
       timeline.frozen--;
     }
@@ -337,8 +385,9 @@ export class World {
   #makeSender(arena: Uint8Array): SimulatedSender {
     const { scenario, view } = this.#parts;
     const asked = new Uint32Array(scenario.slots);
-    /** 1: the kernel has not taken all of the slot's last send. */
-    const short = new Uint8Array(scenario.slots);
+    const askedNs = new Float64Array(scenario.slots);
+    /** The last round in which the kernel has not taken, or not at once, all that it was given of a slot. */
+    const shortRound = new Float64Array(scenario.slots).fill(-1);
     return new SimulatedSender({
       timeline: this.timeline,
       arena,
@@ -353,17 +402,25 @@ export class World {
         called: () => this.#checks.checkCalls(),
         submitted: (op, slot, offset, length) => {
           this.#checks.submitted(slot);
+          if (op === SenderOp.poll) this.#reach('poll-armed');
+          else if (offset + length === sendBufferBytes) this.#reach('wrapped-buffer');
           asked[slot] = length;
+          askedNs[slot] = this.timeline.nowNs;
           this.trace.note(Mark.submitted, op * 65_536 + slot, offset, length);
         },
         answered: (op, slot, value) => {
           this.trace.note(Mark.answered, op, slot, value);
-          if (op === SenderOp.send) short[slot] = value < asked[slot] ? 1 : 0;
+          // What is behind it could not be handed over before.
+          const late = op === SenderOp.poll || this.timeline.nowNs > askedNs[slot];
+          if (late || value < asked[slot]) shortRound[slot] = this.stage.rounds;
         },
         closing: (slot, how, underWay) => {
           this.trace.note(Mark.closing, slot, how);
-          this.server.closingSlot(slot, how, underWay || short[slot] === 1);
-          short[slot] = 0;
+          // Results that a failed submission left behind have not been seen.
+          const unseen = this.sender.state[SenderState.submitErrno] !== 0;
+          const waited = underWay || unseen || shortRound[slot] >= this.stage.rounds - 1;
+          this.server.closingSlot(slot, how, waited);
+          shortRound[slot] = -1;
         },
       },
     });
@@ -378,8 +435,11 @@ export class World {
   }
 
   #logged(message: string): void {
+    if (message === fallbackLine) this.#reach('backend-fallback');
+    if (message.startsWith('unknown durability mode')) this.#reach('mode-kept');
     const kind = degradationLines[message];
     if (kind === undefined || this.#checks === undefined) return;
+    this.#reach(`${kind}-logged`);
     this.#checks.logged(kind);
   }
 
@@ -402,7 +462,8 @@ export class World {
     if (bytesAppended !== bytesSent + bytesUnsent) {
       throw wrong('I11', `${bytesAppended} bytes appended, ${bytesSent} sent, ${bytesUnsent} unsent`);
     }
-    const accepted = server.everyone.reduce((sum, client: Client) => sum + client.ledger.accepted, 0);
+    const taken = server.everyone.reduce((sum, client: Client) => sum + client.ledger.accepted, 0);
+    const accepted = taken - server.bytesBeside;
     const abandoned = server.exiting || server.fatal !== null || (server.drops['stage-failed'] ?? 0) > 0;
     if (accepted < bytesSent || (!abandoned && accepted !== bytesSent && !server.drops['drain-timeout'])) {
       throw wrong('I11', `the kernel has ${accepted} bytes, and ${bytesSent} count as sent`);
@@ -417,6 +478,7 @@ export class World {
   }
 }
 
+const fallbackLine = 'io_uring is not permitted here, sending with plain system calls';
 const degradationLines: Record<string, 'degraded' | 'whole' | 'reminder'> = {
   'durability policy degraded, acknowledgements are held back': 'degraded',
   'durability policy met again': 'whole',
