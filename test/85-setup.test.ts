@@ -159,6 +159,33 @@ describe('packages of the system', () => {
     expect(verbs.filter((verb) => verb === 'update')).toHaveLength(1);
     expect(verbs.slice(-2)).toEqual(['update', 'install']);
   });
+
+  test('a package that this distribution does not have keeps no other from being installed', () => {
+    const apt = `case "$*" in
+      *" make"*) echo "E: Unable to locate package make" >&2; exit 100 ;;
+      *) touch g++ python3 cc; chmod +x g++ python3 cc ;;
+    esac`;
+    const { missing, said, calls } = ensure({ apt });
+    expect(missing).toEqual(['make']);
+    expect(said.at(-1)).toMatch(/^make is missing \(E: Unable to locate package make\)/);
+    expect(calls.at(-1)).toMatch(/ install -y --no-install-recommends g\+\+ python3 liburing-dev$/);
+  });
+
+  test('the model checker belongs to the tests', () => {
+    write(
+      'list.mjs',
+      `const { missingPackages } = await import(${JSON.stringify(join(root, 'scripts/support/packages.mjs'))});
+      const names = (group) => missingPackages(group, 'linux').map(([name]) => name);
+      console.log(JSON.stringify([names('build'), names('test')]));`,
+    );
+    const text = execFileSync(process.execPath, [join(folder, 'list.mjs')], {
+      encoding: 'utf8',
+      env: { PATH: folder },
+    });
+    const [build, tests] = JSON.parse(text) as string[][];
+    expect(tests).toContain('spin');
+    expect(build).not.toContain('spin');
+  });
 });
 
 describe('compiled output', () => {

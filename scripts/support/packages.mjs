@@ -55,6 +55,7 @@ const catalogue = {
       without: 'the power cut test cannot run',
       linuxOnly: true,
     },
+    spin: { found: () => anyOf('spin'), without: 'the models of the shared memory protocol are not checked' },
   },
   check: {
     'clang-format': { found: () => anyOf('clang-format'), without: 'C++ formatting is not checked' },
@@ -122,6 +123,13 @@ async function aptInstall(prefix, names) {
     // Its exit code says nothing: one repository out of many that can't be reached makes it fail.
     await apt('update');
     result = await install();
+  }
+  // A name that this distribution does not have keeps apt-get from installing any of the others.
+  const said = /^E: (?:Unable to locate package |Package ')([\w.+-]+)/gm;
+  const absent = [...result.text.matchAll(said)].map(([, name]) => name);
+  const others = names.filter((name) => !absent.includes(name));
+  if (others.length > 0 && others.length < names.length) {
+    await apt('install', '-y', '--no-install-recommends', ...others);
   }
   if (result.code === 0) return null;
   if (result.code === 124) return 'apt-get took too long';
