@@ -516,3 +516,26 @@ describe('ending', () => {
     expect(sender.destroyed).toBe(2);
   });
 });
+
+test('what closes is told at once, when its kernel has not let go of it yet', () => {
+  const { egress, closing, ended, connect, letGo, sender } = createEgress();
+  for (let slot = 0; slot < 3; slot++) connect(slot);
+  sender.answer = () => undefined;
+  egress.drop(2, Drop.blocked, 0);
+  egress.disconnect(1);
+  expect(closing).toEqual([2, 1]);
+  expect(ended).toEqual([]);
+  letGo(2);
+  expect(closing).toEqual([2, 1]);
+  egress.abandon(Drop.stageFailed, 0);
+  expect(closing).toEqual([2, 1, 0]);
+});
+
+test('abandoned, a connection with bytes left is reset: what it has got may end inside a frame', () => {
+  const { egress, connect, sender } = createEgress();
+  connect(0);
+  connect(1);
+  egress.appendBytes(0, bytesOf(5), 1);
+  egress.abandon(Drop.stageFailed, 0);
+  expect(sender.closes).toEqual([{ slot: 0, how: CloseHow.reset }]);
+});

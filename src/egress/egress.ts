@@ -43,6 +43,8 @@ export interface EgressOptions {
   framing: Framing;
   /** One word; non-zero: nothing may be submitted any more. */
   fence: Int32Array;
+  /** Called when a connection is no longer open: nothing may be appended for it from here on. */
+  onClosing: (slot: number) => void;
   onEnded: EndedListener;
   delivery: DeliveryObserver;
 }
@@ -74,6 +76,7 @@ export class Egress {
   readonly #sender: Sender;
   readonly #framing: Framing;
   readonly #fence: Int32Array;
+  readonly #onClosing: (slot: number) => void;
   readonly #onEnded: EndedListener;
   readonly #delivery: DeliveryObserver;
   readonly #dropReason: Int8Array;
@@ -100,6 +103,7 @@ export class Egress {
     this.#sender = options.sender;
     this.#framing = options.framing;
     this.#fence = options.fence;
+    this.#onClosing = options.onClosing;
     this.#onEnded = options.onEnded;
     this.#delivery = options.delivery;
   }
@@ -136,7 +140,7 @@ export class Egress {
 
   /**
    * Appends a frame, and a second one behind it unless `tail` is null: both or neither. False when there was no
-   * room: then the connection has been dropped.
+   * room: then the connection has been dropped. The connection must be open.
    */
   appendFrame(
     slot: number,
@@ -153,7 +157,10 @@ export class Egress {
     return true;
   }
 
-  /** Appends a whole frame. False when there was no room: then the connection has been dropped. */
+  /**
+   * Appends a whole frame. False when there was no room: then the connection has been dropped. The connection must be
+   * open: bytes for one that closes would be taken for the next one's in its slot.
+   */
   appendBytes(slot: number, bytes: Uint8Array, nowNs: number): boolean {
     if (bytes.length > this.buffers.room(slot) && !this.#makeRoom(slot, bytes.length, nowNs)) return false;
     this.buffers.appendBytes(slot, bytes);
@@ -219,6 +226,12 @@ export class Egress {
    * the number of slots that the kernel did not let go of.
    */
   abandon(reason: number, deadlineMs: number): number {
+    // What was sent of these may end inside a frame, which only we know: a clean end would lie.
+    for (let slot = 0; slot < this.table.slots; slot++) {
+      if (this.table.state[slot] === SlotState.open && this.buffers.used[slot] > 0) {
+        this.#sender.close(slot, CloseHow.reset);
+      }
+    }
     const held = this.#sender.destroy(deadlineMs);
     this.buffers.spread.fill(0);
     for (let slot = 0; slot < this.table.slots; slot++) {
@@ -229,6 +242,7 @@ export class Egress {
         this.counters.drops[reason]++;
         this.#delivery.discarded(slot);
         this.table.close(slot);
+        this.#onClosing(slot);
       }
       this.#end(slot);
     }
@@ -254,6 +268,7 @@ export class Egress {
 
   #close(slot: number, how: number): void {
     this.table.close(slot);
+    this.#onClosing(slot);
     this.dirty.delete(slot);
     this.#refused.delete(slot);
     this.owing.delete(slot);

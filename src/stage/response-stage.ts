@@ -129,11 +129,11 @@ export class ResponseStage {
       framing: this.#framing,
       fence: this.#words.subarray(Word.fence, Word.fence + 1),
       delivery: this.#samples,
-      onEnded: (slot, id, reason, errno, unsent) => {
+      onClosing: (slot) => {
         this.#heartbeats.ended(slot);
         this.#leaving.remove(slot);
-        this.#events.ended(slot, id, reason, errno, unsent);
       },
+      onEnded: (slot, id, reason, errno, unsent) => this.#events.ended(slot, id, reason, errno, unsent),
     });
     this.#responder = new Responder(this.egress, this.#framing, parts.encoder ?? null, this.#logger);
     this.#cadence = new FlushCadence({

@@ -19,6 +19,8 @@ export function createEgress(slots = 4, resultRoom = 64) {
   const arena = new Uint8Array(slots * sendBufferBytes);
   const sender = new ScriptedSender(slots, arena, fence, resultRoom);
   const ended: Ended[] = [];
+  /** Slots whose connections were no longer open, as they came to that. */
+  const closing: number[] = [];
   const delivered: number[] = [];
   const discarded: number[] = [];
   const egress = new Egress({
@@ -27,6 +29,7 @@ export function createEgress(slots = 4, resultRoom = 64) {
     table: new ConnectionTable(slots),
     framing: lengthPrefixFraming,
     fence,
+    onClosing: (slot) => closing.push(slot),
     onEnded: (slot, id, reason, errno, unsent) => ended.push({ slot, id, reason, errno, unsent }),
     delivery: { delivered: (slot) => delivered.push(slot), discarded: (slot) => discarded.push(slot) },
   });
@@ -34,6 +37,7 @@ export function createEgress(slots = 4, resultRoom = 64) {
     egress,
     sender,
     ended,
+    closing,
     delivered,
     discarded,
     fence,
