@@ -247,6 +247,10 @@ void UringSender::handle(const Completion& completion) {
       wakeArmed_ = false;
       return;
     case What::cancelWake:
+      // Missed, as below; teardown waits for it.
+      if (wakeArmed_ && completion.result < 0 && completion.result != -ENOENT) {
+        queueCancel(What::cancelWake, What::wake, 0);
+      }
       return;
     case What::send:
     case What::poll:

@@ -17,7 +17,8 @@ function filesOf(directory, pattern) {
     .map((name) => join(directory, name));
 }
 
-const allFiles = [...filesOf('native', /\.(h|cc)$/), ...filesOf('native/test', /\.(h|cc)$/)];
+const folders = ['native', 'native/sim', 'native/sim/conformance', 'native/test'];
+const allFiles = folders.flatMap((folder) => filesOf(folder, /\.(h|cc)$/));
 
 function has(tool) {
   if (spawnSync(tool, ['--version'], { stdio: 'ignore' }).status === 0) return true;

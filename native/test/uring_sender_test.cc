@@ -7,6 +7,7 @@
 #include "bench.h"
 
 using namespace ackgate;
+using namespace ackgate::sim;
 using namespace ackgate::test;
 
 namespace {
@@ -153,7 +154,7 @@ TEST_CASE("a fence set between two rounds stops the second") {
 TEST_CASE("a fence set while a round is prepared stops that round") {
   UringBench bench(1);
   openAll(bench);
-  bench.kernel.faults.fence = 1000;
+  bench.kernel.faults[Fault::fence] = 1000;
   const auto results = bench.flush(sendsOfAll(bench, 10));
   CHECK(results.size() == 8);
   CHECK(bench.ring->sendsTaken == 0);
@@ -179,11 +180,11 @@ TEST_CASE("a cancel that misses is repeated until the request has ended") {
   UringBench bench(1);
   openAll(bench, 0);
   CHECK(bench.flush({sendOf(0, 10)}).empty());
-  bench.kernel.faults.cancelMisses = 1000;
+  bench.ring->frozen = true;
   bench.sender->close(0, layout::how::reset);
   bench.reap();
   bench.reap();
-  bench.kernel.faults.cancelMisses = 0;
+  bench.ring->frozen = false;
   std::vector<Result> results;
   for (int i = 0; i < 5; i++) {
     const auto more = bench.reap();
@@ -230,14 +231,16 @@ TEST_CASE("destroy waits for the kernel to let go, and says what it could not en
   UringBench bench(1);
   openAll(bench, 0);
   CHECK(bench.flush(sendsOfAll(bench, 10)).empty());
-  bench.kernel.faults.lateAnswer = 1000;
+  bench.kernel.faults[Fault::lateCompletion] = 1000;
   SUBCASE("it lets go") {
     CHECK(bench.sender->destroy(1000) == 0);
+    CHECK(bench.kernel.orphans.empty());
     CHECK(bench.kernel.violations.empty());
   }
   SUBCASE("it lets go only after a while") {
-    bench.kernel.faults.cancelMisses = 1000;
+    bench.kernel.faults[Fault::delayedCancel] = 1000;
     CHECK(bench.sender->destroy(1000) == 0);
+    CHECK(bench.kernel.orphans.empty());
     CHECK(bench.kernel.violations.empty());
   }
   SUBCASE("it takes nothing any more") {
@@ -245,6 +248,7 @@ TEST_CASE("destroy waits for the kernel to let go, and says what it could not en
     bench.ring->submitErrors.assign(1000000, EBUSY);
     CHECK(bench.sender->destroy(100) == 8);
     CHECK(bench.sender->destroy(100) == 8);
+    CHECK(bench.kernel.orphans.size() == 8);
   }
   CHECK(bench.kernel.openSockets() == 0);
   CHECK(bench.flush({sendOf(0, 10)}).empty());
