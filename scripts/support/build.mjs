@@ -1,3 +1,4 @@
+import { bundleCharts } from './charts-bundle.mjs';
 import { runNode } from './run.mjs';
 import { compile, isStale, projects, removeOrphans } from './typescript.mjs';
 
@@ -11,6 +12,7 @@ export async function buildTypescript(say) {
     ok = false;
   }
   removeOrphans();
+  await bundleCharts(say);
   return ok;
 }
 

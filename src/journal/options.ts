@@ -17,6 +17,8 @@ export interface FileJournalOptions {
   firstSequence?: number;
   /** What `stage.share()` gives: the writer then advances the stage's primary cursor itself. */
   cursor?: StageHandle;
+  /** Of `createTurnLog`: the writer notes there when its turns begin and end, for `recordDistributions`. */
+  turns?: SharedArrayBuffer;
 }
 
 export interface CheckedOptions {
@@ -26,20 +28,32 @@ export interface CheckedOptions {
   recordBytesMax: number;
   firstSequence: number;
   cursor: StageHandle | undefined;
+  turns: SharedArrayBuffer | undefined;
 }
 
-const names = ['directory', 'segmentBytes', 'bufferBytes', 'recordBytesMax', 'firstSequence', 'cursor'];
+const names = [
+  'directory',
+  'segmentBytes',
+  'bufferBytes',
+  'recordBytesMax',
+  'firstSequence',
+  'cursor',
+  'turns',
+];
 
 export function checkOptions(options: FileJournalOptions): CheckedOptions {
   if (typeof options !== 'object' || options === null) throw invalid('options', 'an object', options);
   for (const name of Object.keys(options)) if (!names.includes(name)) throw unknownOption(name);
 
-  const { directory, cursor } = options;
+  const { directory, cursor, turns } = options;
   if (typeof directory !== 'string' || directory === '' || directory.includes('\0')) {
     throw invalid('directory', 'the path of a directory', directory);
   }
   if (cursor !== undefined && (typeof cursor !== 'object' || cursor === null)) {
     throw invalid('cursor', 'a handle from stage.share()', cursor);
+  }
+  if (turns !== undefined && !(turns instanceof SharedArrayBuffer)) {
+    throw invalid('turns', 'what createTurnLog() gives', turns);
   }
   const { segmentBytes = 64 * MiB, bufferBytes = 8 * MiB, firstSequence = 1 } = options;
   checkInteger('segmentBytes', segmentBytes, 4 * KiB, 1024 * MiB);
@@ -51,7 +65,7 @@ export function checkOptions(options: FileJournalOptions): CheckedOptions {
   const { recordBytesMax = Math.min(MiB, bufferBytes / 2) } = options;
   checkInteger('recordBytesMax', recordBytesMax, 1, bufferBytes / 2);
   checkInteger('firstSequence', firstSequence, 1, 2 ** 52);
-  return { directory, segmentBytes, bufferBytes, recordBytesMax, firstSequence, cursor };
+  return { directory, segmentBytes, bufferBytes, recordBytesMax, firstSequence, cursor, turns };
 }
 
 export function checkSequence(name: string, value: unknown, min: number, max: number, hint: string): void {

@@ -58,8 +58,8 @@ export async function startWriter(options: CheckedOptions): Promise<Started> {
 }
 
 function createWorker(options: CheckedOptions, memory: SharedArrayBuffer): Worker {
-  const { directory, segmentBytes, firstSequence, cursor } = options;
-  const workerData: WriterData = { directory, memory, segmentBytes, firstSequence, cursor, parkMs };
+  const { directory, segmentBytes, firstSequence, cursor, turns } = options;
+  const workerData: WriterData = { directory, memory, segmentBytes, firstSequence, cursor, turns, parkMs };
   try {
     // None of the process's own flags: those of a script given with --eval would break the worker's module.
     return new Worker(new URL('./writer.js', import.meta.url), { workerData, execArgv: [], name: 'journal' });

@@ -1,10 +1,12 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import { monotonicNow } from '../shared/clock.js';
 import type { OpenedStage, StageHandle } from '../stage/open-stage.js';
 import { fileHeaderBytes, recordSeed } from './format.js';
 import { controlWords, Word, writeFailure, writePersisted } from './memory.js';
 import { RecordReader } from './record-reader.js';
 import { type Recovered, type Recovery, recover } from './recover.js';
 import { createSegment, SegmentWriter } from './segment-writer.js';
+import { TurnLog } from './turn-log.js';
 
 /** What the writer is started with. */
 export interface WriterData {
@@ -14,6 +16,8 @@ export interface WriterData {
   firstSequence: number;
   /** Handle of the stage whose primary cursor is to follow, if any. */
   cursor: StageHandle | undefined;
+  /** Where to note turns, if anywhere. */
+  turns: SharedArrayBuffer | undefined;
   /** Longest sleep. Only a bound: there is always a wake when there is something to do. */
   parkMs: number;
 }
@@ -32,6 +36,7 @@ class Writer {
   readonly #reader: RecordReader;
   readonly #journalId: Buffer;
   readonly #advanceStage: (sequence: number) => void;
+  readonly #turns: TurnLog | null;
   #segment: SegmentWriter;
   #seed: number;
   #lastSequence: number;
@@ -42,6 +47,7 @@ class Writer {
     this.#reader = new RecordReader(data.memory);
     this.#journalId = recovery.journalId;
     this.#advanceStage = advanceStage;
+    this.#turns = data.turns === undefined ? null : new TurnLog(data.turns);
     this.#segment = new SegmentWriter(recovery.segment);
     this.#seed = recordSeed(recovery.segment.salt);
     this.#lastSequence = recovery.recovered.lastSequence;
@@ -71,11 +77,13 @@ class Writer {
 
   #commit(): void {
     if (this.#segment.bytes >= this.#data.segmentBytes) this.#roll();
+    const beganNs = this.#turns === null ? 0 : monotonicNow();
     const group = this.#reader.take(this.#lastSequence + 1, this.#seed);
     this.#segment.write(group, this.#reader.pieces());
     this.#reader.release();
     this.#segment.sync();
     this.#lastSequence += group.count;
+    this.#turns?.note(beganNs, monotonicNow(), this.#lastSequence);
     this.#persisted();
   }
 

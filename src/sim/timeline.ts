@@ -10,6 +10,8 @@ export class Timeline {
   nowNs: number;
   /** Above 0: time may pass, but nothing happens: a thread is in the middle of something. */
   frozen = 0;
+  /** Above 0: something is happening just now. */
+  depth = 0;
   #times: number[] = [];
   #orders: number[] = [];
   #happenings: Happening[] = [];
@@ -59,17 +61,17 @@ export class Timeline {
     const happening = this.#happenings[0];
     this.#removeFirst();
     if (timeNs > this.nowNs) this.nowNs = timeNs;
+    this.depth++;
     happening();
+    this.depth--;
   }
 
   #removeFirst(): void {
-    const last = this.#times.length - 1;
-    const timeNs = this.#times[last];
-    const order = this.#orders[last];
-    const happening = this.#happenings[last];
-    this.#times.length = last;
-    this.#orders.length = last;
-    this.#happenings.length = last;
+    // Much faster than setting the length of each.
+    const timeNs = this.#times.pop() as number;
+    const order = this.#orders.pop() as number;
+    const happening = this.#happenings.pop() as Happening;
+    const last = this.#times.length;
     if (last === 0) return;
     let place = 0;
     for (;;) {

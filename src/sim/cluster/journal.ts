@@ -7,6 +7,8 @@ export interface SimulatedJournalParts {
   random: Random;
   /** How long one `fdatasync` takes. */
   sync: Distribution;
+  /** From an append to an idle journal's writer beginning with it (default: no time). */
+  handover?: Distribution;
   /** Everything up to `seq` is on disk. */
   onPersisted: (seq: number) => void;
 }
@@ -31,7 +33,7 @@ export class SimulatedJournal {
 
   append(seq: number): void {
     this.appended = seq;
-    if (!this.#syncing) this.#sync();
+    if (!this.#syncing) this.#begin();
   }
 
   /** The next sync, or the one under way, takes this much longer. */
@@ -52,6 +54,20 @@ export class SimulatedJournal {
     this.#stallNs = 0;
     this.appended = seq;
     this.persisted = seq;
+  }
+
+  /** Hands over to the writer, who takes what is there when it comes. */
+  #begin(): void {
+    const { timeline, random, handover } = this.#parts;
+    if (handover === undefined) {
+      this.#sync();
+      return;
+    }
+    const life = this.#life;
+    this.#syncing = true;
+    timeline.after(Math.round(handover.sampleNs(random)), () => {
+      if (life === this.#life) this.#sync();
+    });
   }
 
   #sync(): void {

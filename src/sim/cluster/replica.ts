@@ -10,6 +10,10 @@ export interface SimulatedReplicaParts {
   toReplica: Distribution;
   toPrimary: Distribution;
   sync: Distribution;
+  /** As for a journal. */
+  handover?: Distribution;
+  /** From its journal having synced to the acknowledgement of that being sent (default: no time). */
+  notice?: Distribution;
   /** Acknowledgements are sent this long after the first thing that they tell (0: at once), so that one tells more. */
   ackDelayNs?: number;
   /** An acknowledgement has reached the primary. */
@@ -33,8 +37,14 @@ export class SimulatedReplica {
 
   constructor(parts: SimulatedReplicaParts) {
     this.#parts = parts;
-    const { timeline, random, sync } = parts;
-    this.#journal = new SimulatedJournal({ timeline, random, sync, onPersisted: () => this.#tell() });
+    const { timeline, random, sync, handover } = parts;
+    this.#journal = new SimulatedJournal({
+      timeline,
+      random,
+      sync,
+      ...(handover && { handover }),
+      onPersisted: () => this.#tellPersisted(),
+    });
   }
 
   /** Highest sequence on its disk. */
@@ -81,6 +91,12 @@ export class SimulatedReplica {
 
   stall(ns: number): void {
     this.#journal.stall(ns);
+  }
+
+  #tellPersisted(): void {
+    const { timeline, random, notice } = this.#parts;
+    if (notice === undefined) this.#tell();
+    else timeline.after(Math.round(notice.sampleNs(random)), () => this.#tell());
   }
 
   #tell(): void {
