@@ -145,6 +145,10 @@ export class RealWorld implements World {
     await immediate();
   }
 
+  nowMs(): number {
+    return performance.now();
+  }
+
   async close(): Promise<void> {
     this.#server.close();
     await once(this.#server, 'close');

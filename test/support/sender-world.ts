@@ -45,6 +45,8 @@ export interface World {
   openDescriptors(): number | null;
   /** Lets the rest of the world run for a moment. */
   settle(): Promise<void>;
+  /** The clock that sleeps are measured with, in milliseconds. */
+  nowMs(): number;
   /** Whether a reset shows at the peer as one; Unix sockets have only ends. */
   readonly hasReset: boolean;
   /** Whether the pages behind the arena can be given back. */

@@ -1,6 +1,9 @@
 import type { Invariant } from '../failure.js';
 
-/** What can go wrong between a sender and its kernel. Each is asked where it can happen. */
+/**
+ * What can go wrong between a sender and its kernel. Each is asked where it can happen: delays and submissions only of a
+ * sender whose sends wait, for the other hands nothing over that could be late.
+ */
 export interface KernelFaults {
   /** Most that a send of `length` bytes takes, 1 … length. */
   sendLimit(length: number): number;

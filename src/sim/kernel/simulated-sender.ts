@@ -1,8 +1,8 @@
 import { constants } from 'node:os';
 import {
   CloseHow,
+  parkMsMax,
   RequestWord,
-  ResultWord,
   requestWords,
   resultWords,
   type Sender,
@@ -11,61 +11,21 @@ import {
   sendBufferBytes,
   senderStateWords,
 } from '../../egress/sender.js';
+import type { Invariant } from '../failure.js';
 import type { Timeline } from '../timeline.js';
-import type { KernelFaults } from './kernel-faults.js';
+import type { ResultQueue } from './result-queue.js';
+import type { Misuse, SimulatedSenderParts } from './sender-parts.js';
+import { SimulatedKernel } from './simulated-kernel.js';
+import { At, Life, refusal, type SlotWork } from './slot-work.js';
 import type { SimulatedSocket } from './socket.js';
+import { WaitingRequests } from './waiting-requests.js';
 
-const { EAGAIN, EBADF, EBUSY, ECANCELED, EFAULT, EINVAL } = constants.errno;
-const pollOut = 4;
+const { EBADF, EBUSY, ECANCELED, EINVAL } = constants.errno;
+/** Node does not name it. */
+const ESHUTDOWN = 108;
 const pageBytes = 4096;
-
-export interface SimulatedSenderParts {
-  timeline: Timeline;
-  arena: Uint8Array;
-  slots: number;
-  /** One word; non-zero: nothing may be submitted any more. */
-  fence: Int32Array;
-  /** The socket behind a descriptor; undefined: there is none. */
-  socketOf: (fd: number) => SimulatedSocket | undefined;
-  faults: KernelFaults;
-  /**
-   * `wait`: a send to a full socket stays under way until the peer has made room, as io_uring does it; `refuse`: it is
-   * answered with `-EAGAIN`, as a send that must not wait is.
-   */
-  whenFull: 'wait' | 'refuse';
-  /** Requests that one submission takes. */
-  ringEntries?: number;
-  /** Rows of the result table. */
-  resultRows?: number;
-  /** What a call costs, in virtual nanoseconds, and each of its requests. */
-  callNs?: number;
-  requestNs?: number;
-  /** Told of every request as it is handed over and of every result, for a trace. */
-  observer?: SenderObserver;
-}
-
-export interface SenderObserver {
-  /** Told of every call. */
-  called(): void;
-  submitted(op: number, slot: number, offset: number, length: number): void;
-  answered(op: number, slot: number, value: number): void;
-  closing(slot: number, how: number, underWay: boolean): void;
-}
-
-/** A slot's place in the kernel. */
-class SlotWork {
-  socket: SimulatedSocket | null = null;
-  generation = 0;
-  closing = false;
-  /** The request under way, 0: none. */
-  op = 0;
-  offset = 0;
-  length = 0;
-  /** Of the bytes under way as they were handed over; -1: not looked at. */
-  checksum = -1;
-  /** Counts requests, so that a cancelled one is not answered later. */
-  request = 0;
-}
+/** Sleep while requests wait that the kernel refused: nothing tells when it will take them. */
+const refusedParkMs = 1;
 
 /** A sender over virtual sockets, in virtual time: the third kernel that the stage runs on. */
 export class SimulatedSender implements Sender {
@@ -78,32 +38,36 @@ export class SimulatedSender implements Sender {
   calls = 0;
   readonly #parts: SimulatedSenderParts;
   readonly #timeline: Timeline;
-  readonly #arena: Uint8Array;
-  readonly #work: SlotWork[];
+  readonly #kernel: SimulatedKernel;
+  readonly #works: readonly SlotWork[];
+  readonly #ready: ResultQueue;
+  readonly #queue: WaitingRequests;
+  readonly #waits: boolean;
   readonly #ringEntries: number;
   readonly #callNs: number;
   readonly #requestNs: number;
-  readonly #queue: number[] = [];
-  readonly #ready: number[][] = [];
-  #underWay = 0;
   #openSlots = 0;
+  #submitErrno = 0;
   #woken = false;
   #destroyed = false;
-  /** Results that wait although a submission was interrupted: they show at the next call. */
+  /** Results wait although a submission was interrupted: they show at the next call. */
   #hidden = false;
 
   constructor(parts: SimulatedSenderParts) {
-    const { slots, ringEntries = 4096, resultRows = 4096, callNs = 700, requestNs = 150 } = parts;
+    const { slots, ringEntries = 4096, resultRows = Math.max(4 * slots, 1024) } = parts;
     this.#parts = parts;
     this.#timeline = parts.timeline;
-    this.#arena = parts.arena;
+    this.#waits = parts.whenFull === 'wait';
     this.features = [parts.whenFull];
     this.requests = new Uint32Array(2 * slots * requestWords);
     this.results = new Int32Array(resultRows * resultWords);
-    this.#work = Array.from({ length: slots }, () => new SlotWork());
+    this.#kernel = new SimulatedKernel(parts);
+    this.#works = this.#kernel.works;
+    this.#ready = this.#kernel.results;
+    this.#queue = new WaitingRequests(2 * slots);
     this.#ringEntries = ringEntries;
-    this.#callNs = callNs;
-    this.#requestNs = requestNs;
+    this.#callNs = parts.callNs ?? 700;
+    this.#requestNs = parts.requestNs ?? 150;
   }
 
   /** Slots that hold a socket, open or closing. */
@@ -113,95 +77,91 @@ export class SimulatedSender implements Sender {
 
   /** Whether the kernel, or the queue in front of it, has a request of the slot. */
   isBusy(slot: number): boolean {
-    return this.#work[slot].op !== 0 || this.#isQueued(slot);
+    return this.#works[slot].busy;
   }
 
-  /** The socket of an open slot. */
+  /** The socket of a slot that is open or closing. */
   socket(slot: number): SimulatedSocket | null {
-    return this.#work[slot].socket;
+    return this.#works[slot].socket;
   }
 
   open(slot: number, generation: number, fd: number): number {
+    this.#spend(0);
     const socket = this.#parts.socketOf(fd);
     if (socket === undefined || socket.closed) return -EBADF;
-    const work = this.#work[slot];
-    if (work === undefined || work.socket !== null || this.#destroyed) {
+    const work = this.#works[slot];
+    const refused = this.#openRefusal(slot, work);
+    if (refused !== 0) {
       socket.closed = true;
-      if (work?.socket) this.#parts.faults.violated('I06', `slot ${slot} was opened before it was free`);
-      return work === undefined ? -EINVAL : -EBUSY;
+      return refused;
     }
-    work.socket = socket;
-    work.generation = generation;
-    work.closing = false;
-    work.op = 0;
+    work.open(socket, generation >>> 0);
     this.#openSlots++;
     return 0;
   }
 
   flush(count: number): number {
-    const fenced = this.#fenced;
-    if (fenced && count > 0) {
-      this.#parts.faults.violated('I10', `${count} requests were submitted behind a fence`);
+    if (this.#destroyed) return 0;
+    const handed = Math.min(count, this.requests.length / requestWords);
+    if (handed > 0 && this.#fenced) {
+      this.#misused('fenced', 'I10', `${handed} requests were handed over behind a fence`);
     }
-    this.#enter(count);
-    const words = count * requestWords;
-    for (let i = 0; i < words; i++) this.#queue.push(this.requests[i]);
-    return this.#run();
+    this.#spend(handed);
+    const cancels = !this.#waits && handed > 0 && this.#fenced;
+    for (let at = 0; at < handed * requestWords; at += requestWords) this.#accept(at, cancels);
+    this.#submit();
+    this.#finishClosing();
+    return this.#collect();
   }
 
   reap(): number {
-    this.#enter(0);
-    return this.#run();
+    return this.flush(0);
   }
 
   close(slot: number, how: number): void {
-    const work = this.#work[slot];
-    const { socket } = work;
-    if (socket === null || work.closing) return;
-    this.#parts.observer?.closing(slot, how, work.op !== 0 || this.#isQueued(slot));
-    work.closing = true;
-    this.#forgetQueued(slot);
-    socket.unwatch();
+    const work = this.#works[slot];
+    if (this.#destroyed || work === undefined || work.life !== Life.open) return;
+    this.#spend(0);
+    this.#parts.observer?.closing(slot, how, work.busy);
+    work.life = Life.closing;
+    if (work.send === At.queue || work.poll === At.queue) this.#cancelQueued(slot);
+    const socket = work.socket as SimulatedSocket;
     if (how === CloseHow.orderly) socket.endWrites();
     else socket.reset();
-    const delayNs = this.#parts.faults.cancelDelayNs();
-    const end = () => {
-      if (work.op !== 0) this.#answer(slot, -ECANCELED);
-      socket.closed = true;
-      work.socket = null;
-      this.#openSlots--;
-      this.#result(SenderOp.closed, slot, work.generation, 0);
-    };
-    if (delayNs === 0) end();
-    else {
-      const { generation } = work;
-      this.#timeline.after(delayNs, () => {
-        if (work.socket === socket && work.generation === generation) end();
-      });
-    }
+    this.#kernel.cancel(slot);
   }
 
   queuedBytes(slot: number): number {
-    const { socket } = this.#work[slot];
-    if (socket === null) return -EBADF;
+    const work = this.#works[slot];
+    this.#spend(0);
+    if (this.#destroyed || work === undefined || work.life !== Life.open) return -EBADF;
+    const socket = work.socket as SimulatedSocket;
     socket.settle();
     return socket.queued;
   }
 
   releasePages(slot: number): void {
-    const work = this.#work[slot];
-    if (work.op !== 0)
-      this.#parts.faults.violated('I07', `pages of slot ${slot} were given back while in use`);
-    this.#arena.fill(0, slot * sendBufferBytes + pageBytes, (slot + 1) * sendBufferBytes);
+    const work = this.#works[slot];
+    if (this.#destroyed || work === undefined) return;
+    this.#spend(0);
+    if (work.busy) {
+      this.#misused('pages-in-use', 'I07', `pages of slot ${slot} were given back while in use`);
+      return;
+    }
+    this.#parts.arena.fill(0, slot * sendBufferBytes + pageBytes, (slot + 1) * sendBufferBytes);
   }
 
   park(timeoutMs: number): void {
-    const deadlineNs = this.#timeline.nowNs + timeoutMs * 1e6;
-    while (!this.#woken && this.#ready.length === 0 && this.#timeline.nextNs <= deadlineNs) {
-      this.#timeline.runNext();
-    }
-    if (!this.#woken && this.#ready.length === 0) this.#timeline.run(deadlineNs);
+    if (this.#destroyed) return;
+    this.#submit();
+    this.#finishClosing();
+    const longestMs = this.#queue.size > 0 ? refusedParkMs : parkMsMax;
+    const deadlineNs = this.#timeline.nowNs + (timeoutMs > 0 ? Math.min(timeoutMs, longestMs) : 0) * 1e6;
+    while (!this.#roused && this.#timeline.nextNs <= deadlineNs) this.#timeline.runNext();
+    if (!this.#roused) this.#timeline.run(deadlineNs);
+    this.#finishClosing();
     this.#woken = false;
+    this.#publishState();
   }
 
   /** What writing the wake descriptor does. */
@@ -210,12 +170,25 @@ export class SimulatedSender implements Sender {
   }
 
   destroy(deadlineMs: number): number {
-    if (this.#destroyed) return 0;
+    if (this.#destroyed) return this.#openSlots;
+    for (let slot = 0; slot < this.#works.length; slot++) {
+      const work = this.#works[slot];
+      // A clean end inside a frame would lie, and a blocked peer would keep what is queued for it.
+      this.close(slot, work.busy || work.cutShort ? CloseHow.reset : CloseHow.orderly);
+    }
     this.#destroyed = true;
-    this.#queue.length = 0;
-    for (let slot = 0; slot < this.#work.length; slot++) this.close(slot, CloseHow.reset);
-    const deadlineNs = this.#timeline.nowNs + deadlineMs * 1e6;
-    while (this.#openSlots > 0 && this.#timeline.nextNs <= deadlineNs) this.#timeline.runNext();
+    const deadlineNs = this.#timeline.nowNs + Math.max(deadlineMs, 0) * 1e6;
+    this.#finishClosing();
+    // Nothing else goes on while a thread stands still: then the kernel has to be left with what it holds.
+    const { frozen } = this.#timeline;
+    while (frozen === 0 && this.#openSlots > 0 && this.#timeline.nextNs <= deadlineNs) {
+      this.#timeline.runNext();
+      this.#finishClosing();
+    }
+    if (frozen === 0 && this.#openSlots > 0) this.#timeline.run(deadlineNs);
+    for (const { socket } of this.#works) if (socket !== null) socket.closed = true;
+    this.#ready.clear();
+    this.#publishState();
     return this.#openSlots;
   }
 
@@ -223,212 +196,131 @@ export class SimulatedSender implements Sender {
     return Atomics.load(this.#parts.fence, 0) !== 0;
   }
 
+  /** Is there a reason not to sleep? */
+  get #roused(): boolean {
+    return this.#woken || this.#ready.size > 0 || this.#kernel.released.length > 0;
+  }
+
   /** Time passes in every call, and with it the rest of the world goes on. */
-  #enter(count: number): void {
+  #spend(requests: number): void {
     this.calls++;
     this.#parts.observer?.called();
-    this.#timeline.spend(this.#callNs + count * this.#requestNs);
+    this.#timeline.spend(this.#callNs + requests * this.#requestNs);
   }
 
-  /** Hands over what is queued, and collects the results that are there. */
-  #run(): number {
-    const { state } = this;
-    state[SenderState.submitErrno] = 0;
-    const queue = this.#queue;
-    if (queue.length > 0) {
-      if (this.#fenced) this.#cancelQueued();
-      else this.#submit();
-    }
-    state[SenderState.unsubmitted] = queue.length / requestWords;
-    state[SenderState.underWay] = this.#underWay;
-    if (this.#hidden) {
-      this.#hidden = false;
-      state[SenderState.more] = 0;
-      return 0;
-    }
-    return this.#collect();
+  /** What must not be asked; returns only where it may be all the same. */
+  #misused(misuse: Misuse, invariant: Invariant, message: string): void {
+    if (this.#parts.tolerates?.(misuse) !== true) this.#parts.faults.violated(invariant, message);
   }
 
+  #openRefusal(slot: number, work: SlotWork | undefined): number {
+    if (this.#destroyed) return -ESHUTDOWN;
+    if (work === undefined) return -EINVAL;
+    if (work.life === Life.free) return 0;
+    this.#misused('slot-taken', 'I06', `slot ${slot} was opened before it was free`);
+    return -EBUSY;
+  }
+
+  #accept(at: number, cancels: boolean): void {
+    const { requests } = this;
+    const op = requests[at + RequestWord.op];
+    const slot = requests[at + RequestWord.slot];
+    const generation = requests[at + RequestWord.generation];
+    const offset = requests[at + RequestWord.offset];
+    const length = requests[at + RequestWord.length];
+    const refused = refusal(this.#works[slot], op, generation, offset, length) || (cancels ? -ECANCELED : 0);
+    if (refused !== 0) {
+      this.#ready.push(op, slot, generation, refused);
+      return;
+    }
+    const work = this.#works[slot];
+    if (op === SenderOp.send) {
+      work.send = At.queue;
+      work.offset = slot * sendBufferBytes + offset;
+      work.length = length;
+    } else work.poll = At.queue;
+    if (this.#waits) this.#queue.push(op, slot);
+    else this.#take(op, slot);
+  }
+
+  /** Hands over what is queued, a ring at a time. */
   #submit(): void {
     const queue = this.#queue;
-    let at = 0;
-    while (at < queue.length) {
-      const count = Math.min(this.#ringEntries, (queue.length - at) / requestWords);
+    this.#submitErrno = 0;
+    while (queue.size > 0) {
+      if (this.#fenced) {
+        this.#cancelQueued(-1);
+        return;
+      }
+      const count = Math.min(this.#ringEntries, queue.size);
       const stop = this.#parts.faults.submission(count);
-      const end = at + (stop === null ? count : stop.taken) * requestWords;
-      for (; at < end; at += requestWords) {
-        this.#take(queue[at], queue[at + 1], queue[at + 2], queue[at + 3], queue[at + 4]);
+      const taken = stop === null ? count : Math.min(stop.taken, count);
+      for (let i = 0; i < taken; i++) {
+        this.#take(queue.firstOp, queue.firstSlot);
+        queue.shift();
       }
       if (stop !== null) {
-        this.state[SenderState.submitErrno] = stop.errno;
+        this.#submitErrno = stop.errno;
         this.#hidden = stop.hidden;
-        break;
+        this.#guardQueued();
+        return;
       }
     }
-    queue.splice(0, at);
   }
 
-  /** One request, as the kernel takes it. */
-  #take(op: number, slot: number, generation: number, offset: number, length: number): void {
-    this.#parts.observer?.submitted(op, slot, offset, length);
-    const work = this.#work[slot];
-    const refused = this.#refusal(work, op, generation, offset, length);
-    if (refused !== 0) {
-      this.#result(op, slot, generation | 0, refused);
-      return;
-    }
-    work.op = op;
-    work.offset = slot * sendBufferBytes + offset;
-    work.length = length;
-    work.request++;
-    work.checksum = -1;
-    this.#underWay++;
-    const delayNs = this.#parts.faults.completionDelayNs();
-    if (delayNs === 0) this.#attempt(slot);
-    else {
-      if (op === SenderOp.send) work.checksum = this.#checksum(work);
-      this.#later(slot, delayNs);
-    }
+  #take(op: number, slot: number): void {
+    if (op === SenderOp.send) this.#kernel.takeSend(slot);
+    else this.#kernel.takePoll(slot);
   }
 
-  #refusal(
-    work: SlotWork | undefined,
-    op: number,
-    generation: number,
-    offset: number,
-    length: number,
-  ): number {
-    if (op !== SenderOp.send && op !== SenderOp.poll) return -EINVAL;
-    if (work === undefined || work.socket === null || work.closing || work.generation !== (generation | 0)) {
-      return -EBADF;
-    }
-    if (op === SenderOp.send && offset + length > sendBufferBytes) return -EFAULT;
-    return work.op === 0 ? 0 : -EBUSY;
-  }
-
-  #later(slot: number, delayNs: number): void {
-    const work = this.#work[slot];
-    const { request } = work;
-    this.#timeline.after(delayNs, () => {
-      if (work.request === request && work.op !== 0 && !work.closing) this.#attempt(slot);
+  /** What stays queued is read later than the stage may think. */
+  #guardQueued(): void {
+    this.#queue.each((op, slot) => {
+      if (op === SenderOp.send) this.#works[slot].guard(this.#parts.arena);
     });
   }
 
-  /** Does what is under way, if the socket lets it. */
-  #attempt(slot: number): void {
-    const work = this.#work[slot];
-    const socket = work.socket as SimulatedSocket;
-    if (work.op === SenderOp.poll) {
-      if (socket.writable) this.#answer(slot, pollOut);
-      else this.#watch(slot);
-      return;
-    }
-    const { faults, whenFull } = this.#parts;
-    const forced = socket.failed ? null : faults.sendResult(slot);
-    if (forced !== null) {
-      this.#answer(slot, forced);
-      return;
-    }
-    this.#checkUnchanged(slot);
-    const value = socket.send(this.#arena, work.offset, faults.sendLimit(work.length));
-    if (value !== -EAGAIN || whenFull === 'refuse') this.#answer(slot, value);
-    else {
-      if (work.checksum < 0) work.checksum = this.#checksum(work);
-      this.#watch(slot);
-    }
-  }
-
-  #watch(slot: number): void {
-    const work = this.#work[slot];
-    const { request } = work;
-    work.socket?.whenWritable(() => {
-      if (work.request === request && work.op !== 0 && !work.closing) this.#attempt(slot);
+  /** Answers what the kernel has not taken, of a slot or of all (-1). */
+  #cancelQueued(which: number): void {
+    this.#queue.remove(which, (op, slot) => {
+      const work = this.#works[slot];
+      if (op === SenderOp.send) work.endSend();
+      else work.poll = At.nowhere;
+      this.#ready.push(op, slot, work.generation, -ECANCELED);
     });
   }
 
-  /** The kernel reads when it sends, which may be long after it was asked to. */
-  #checkUnchanged(slot: number): void {
-    const work = this.#work[slot];
-    if (work.checksum < 0 || work.checksum === this.#checksum(work)) return;
-    this.#parts.faults.violated('I07', `bytes of slot ${slot} were changed while the kernel had them`);
-  }
-
-  #checksum({ offset, length }: SlotWork): number {
-    let sum = length;
-    for (let at = offset; at < offset + length; at++) sum = (Math.imul(sum, 31) + this.#arena[at]) | 0;
-    return sum >>> 0;
-  }
-
-  #answer(slot: number, value: number): void {
-    const work = this.#work[slot];
-    const { op } = work;
-    work.op = 0;
-    this.#underWay--;
-    this.#parts.observer?.answered(op, slot, value);
-    this.#result(op, slot, work.generation, value);
-  }
-
-  #result(op: number, slot: number, generation: number, value: number): void {
-    const ready = this.#ready;
-    const row = [0, 0, 0, 0];
-    row[ResultWord.op] = op;
-    row[ResultWord.slot] = slot;
-    row[ResultWord.generation] = generation;
-    row[ResultWord.value] = value;
-    // A slot's last result comes after all others of it.
-    const place = op === SenderOp.closed ? ready.length : this.#parts.faults.resultPlace(ready.length);
-    if (place >= ready.length) ready.push(row);
-    else ready.splice(place, 0, row);
+  /** Frees the slots that the kernel has let go of: the last that is heard of them. */
+  #finishClosing(): void {
+    const { released } = this.#kernel;
+    if (released.length === 0) return;
+    for (const slot of released) {
+      const work = this.#works[slot];
+      (work.socket as SimulatedSocket).closed = true;
+      work.socket = null;
+      work.life = Life.free;
+      this.#openSlots--;
+      this.#ready.push(SenderOp.closed, slot, work.generation, 0);
+    }
+    released.length = 0;
   }
 
   #collect(): number {
-    const ready = this.#ready;
-    const rows = this.results.length / resultWords;
-    const count = Math.min(ready.length, rows);
-    for (let i = 0; i < count; i++) {
-      const row = ready[i];
-      const at = i * resultWords;
-      this.results[at] = row[0];
-      this.results[at + 1] = row[1];
-      this.results[at + 2] = row[2];
-      this.results[at + 3] = row[3];
-    }
-    const more = ready.length > count;
-    if (more) {
-      ready.splice(0, count);
-      this.state[SenderState.overflows]++;
-    } else ready.length = 0;
-    this.state[SenderState.more] = more ? 1 : 0;
+    const hidden = this.#hidden;
+    this.#hidden = false;
+    const count = hidden ? 0 : this.#ready.moveInto(this.results);
+    const left = !hidden && this.#ready.size > 0;
+    if (left) this.state[SenderState.overflows]++;
+    this.#publishState();
+    this.state[SenderState.more] = left ? 1 : 0;
     return count;
   }
 
-  #cancelQueued(): void {
-    const queue = this.#queue;
-    for (let at = 0; at < queue.length; at += requestWords) {
-      this.#result(
-        queue[at + RequestWord.op],
-        queue[at + RequestWord.slot],
-        queue[at + RequestWord.generation] | 0,
-        -ECANCELED,
-      );
-    }
-    queue.length = 0;
-  }
-
-  #isQueued(slot: number): boolean {
-    const queue = this.#queue;
-    for (let at = 0; at < queue.length; at += requestWords) {
-      if (queue[at + RequestWord.slot] === slot) return true;
-    }
-    return false;
-  }
-
-  #forgetQueued(slot: number): void {
-    const queue = this.#queue;
-    for (let at = queue.length - requestWords; at >= 0; at -= requestWords) {
-      if (queue[at + RequestWord.slot] !== slot) continue;
-      this.#result(queue[at + RequestWord.op], slot, queue[at + RequestWord.generation] | 0, -ECANCELED);
-      queue.splice(at, requestWords);
-    }
+  #publishState(): void {
+    const { state } = this;
+    state[SenderState.submitErrno] = this.#submitErrno;
+    state[SenderState.unsubmitted] = this.#queue.size;
+    state[SenderState.underWay] = this.#kernel.underWay;
+    state[SenderState.more] = this.#ready.size > 0 ? 1 : 0;
   }
 }
