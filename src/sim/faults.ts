@@ -107,7 +107,7 @@ export class FaultBox implements KernelFaults {
   sendResult(slot: number): number | null {
     if (this.#quick || this.#calm) return null;
     if (this.#zeroUntil[slot] > this.#nowNs()) return 0;
-    if (this.strikes('result-zero', 0.1)) {
+    if (this.strikes('result-zero', 0.3)) {
       // Mostly for a moment; sometimes for longer than any client may be blocked.
       const ns = this.#random.chance(0.4) ? 1e10 : this.#random.exponential(2e6);
       this.#zeroUntil[slot] = this.#nowNs() + ns;

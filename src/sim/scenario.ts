@@ -125,11 +125,16 @@ export function drawScenario(seed: number, allowed: readonly Fault[] = faultName
     const rate = random.magnitude(1, 300) / 1000;
     if (on && allowed.includes(fault)) rates[fault] = rate;
   }
+  // A replica that comes back is worth a close look at how it does.
+  const closely = random.chance(0.6) && allowed.includes('torn-cursor');
+  if (rates['replica-flap'] !== undefined && closely) rates['torn-cursor'] ??= 0.02;
   const slots = random.chance(0.05) ? random.between(20, 60) : random.between(1, 8);
   const large = rates['large-batch'] !== undefined;
   const long = random.chance(0.04);
   // So that a slow client is behind for longer than any client may be blocked.
   const slow = rates['slow-reader'] !== undefined && random.chance(0.5);
+  // The same for one of which the kernel takes nothing.
+  const zero = rates['result-zero'] !== undefined && random.chance(0.3);
   const maxPayload = large ? random.pick([4096, 16_000, 60_000]) : random.pick([64, 448, 448, 1500]);
   const payloadMax = random.between(9, maxPayload);
   const orders = long ? random.between(20, 60) : random.magnitude(20, large ? 120 : 400);
@@ -154,16 +159,16 @@ export function drawScenario(seed: number, allowed: readonly Fault[] = faultName
     flushRecords: random.pick([1, 16, 256, 256]),
     flushDelayNs: random.pick([0, 200_000, 200_000]),
     heartbeatIntervalNs: random.pick([0, 20e6, 50e6, 50e6, 1e9]),
-    blockedTimeoutNs: random.pick([20e6, 50e6, 100e6]),
+    blockedTimeoutNs: random.pick(zero ? [20e6] : slow ? [50e6, 100e6] : [20e6, 50e6, 100e6]),
     blockedTotalNs: random.chance(0.2) ? 200e6 : 0,
-    whenFull: random.pick(['wait', 'refuse']),
+    whenFull: random.chance(slow ? 0.25 : 0.5) ? 'wait' : 'refuse',
     ringEntries: rates['small-ring'] === undefined ? 4096 : random.pick([1, 2, 4]),
     resultRows: rates['completion-overflow'] === undefined ? 4096 : random.pick([1, 2, 4]),
     socketBytes: random.magnitude(2_000, slow ? 20_000 : 500_000),
     readRate: random.magnitude(5e6, 2e9),
     encoder: rates['encoder-throws'] !== undefined || random.chance(0.3),
     timings: random.chance(0.3),
-    troubleNs: long ? orders * orderGapNs : random.magnitude(slow ? 150e6 : 2e6, 300e6),
+    troubleNs: long ? orders * orderGapNs : random.magnitude(zero ? 250e6 : slow ? 150e6 : 2e6, 300e6),
     faults: rates,
   };
 }

@@ -5,7 +5,8 @@ type Loose = Record<string, (...args: unknown[]) => unknown>;
 
 /**
  * Runs `work` and lets `step` happen behind its `at`-th access to shared memory: what another thread can do between two
- * accesses. Returns whether there were so many. `counts` tells whether an access is one of `work`'s own.
+ * accesses. `times`: and behind each of the next ones. Returns whether there were so many. `counts` tells whether an
+ * access is one of `work`'s own.
  *
  * Shared words are only ever reached through `Atomics`, which is exchanged for the time of the call.
  */
@@ -14,20 +15,26 @@ export function stepBetweenAccesses(
   work: () => void,
   step: () => void,
   counts: () => boolean = () => true,
+  times = 1,
 ): boolean {
   let left = at;
+  let steps = times;
   const restore = () => Object.assign(Atomics, originals);
-  for (const name of operations) {
-    const original = (originals as unknown as Loose)[name];
-    (Atomics as unknown as Loose)[name] = (...args) => {
-      const result = original(...args);
-      if (counts() && left-- === 0) {
-        restore();
-        step();
-      }
-      return result;
-    };
-  }
+  const install = () => {
+    for (const name of operations) {
+      const original = (originals as unknown as Loose)[name];
+      (Atomics as unknown as Loose)[name] = (...args) => {
+        const result = original(...args);
+        if (counts() && left-- <= 0) {
+          restore();
+          step();
+          if (--steps > 0) install();
+        }
+        return result;
+      };
+    }
+  };
+  install();
   try {
     work();
   } finally {

@@ -99,6 +99,11 @@ export class ClientLedger {
     return this.#partialBytes;
   }
 
+  /** True when what it has got ends inside a frame, or between an answer and its end. */
+  get endsInside(): boolean {
+    return this.#partialBytes > 0 || this.#awaitsEnd;
+  }
+
   /** True when everything published for it has come. */
   get complete(): boolean {
     this.skipSilent();

@@ -58,7 +58,10 @@ export function behave(client: Client, parts: WorldParts): void {
   const { socket } = client;
   socket.bytesPerSecond = scenario.readRate;
   const later = (happening: () => void) => {
-    timeline.after(Math.ceil(random.exponential(scenario.troubleNs / 3)), () => {
+    // Half of it while orders come: trouble with an idle client shows little.
+    const ordersNs = random.chance(0.5) ? scenario.orders * scenario.orderGapNs : Number.POSITIVE_INFINITY;
+    const withinNs = Math.min(scenario.troubleNs, ordersNs);
+    timeline.after(Math.ceil(random.exponential(withinNs / 3)), () => {
       if (!client.ended && !faults.calm) happening();
     });
   };
@@ -73,12 +76,10 @@ export function behave(client: Client, parts: WorldParts): void {
     later(() => {
       socket.bytesPerSecond = random.magnitude(20, 5000);
     });
-  } else if (faults.strikes('slow-reader', 5)) {
+  } else if (faults.strikes('slow-reader', 20)) {
     client.healthy = false;
-    later(() => {
-      if (random.chance(0.5)) pauses(client, parts);
-      else readSteadily(client, random, scenario);
-    });
+    if (random.chance(0.5)) later(() => pauses(client, parts));
+    else readSteadily(client, random, scenario);
   }
   if (faults.strikes('reset')) {
     client.healthy = false;

@@ -13,8 +13,9 @@ const Kind = { encodes: 0, throws: 1, overruns: 2 } as const;
 /** With an encoder, a record says only which answer it is and how long. */
 const recipeBytes = 8;
 const retryNs = 20_000;
-/** A frame's header and its end-of-batch frame. */
-const brimBytes = 9;
+/** Of a frame, and of an end-of-batch frame. */
+const headerBytes = 4;
+const endBytes = 5;
 
 interface Answer {
   client: Client;
@@ -34,6 +35,8 @@ export class Engine {
   readonly #onOrder: (seq: number) => void;
   readonly #roomOf: (client: Client) => number | null;
   readonly #backlog: Answer[] = [];
+  /** Bytes on the wire of all answers to a client. */
+  readonly #askedBytes = new Map<Client, number>();
   #ordersLeft: number;
   #receivedNs = 0;
   #stopped = false;
@@ -86,12 +89,13 @@ export class Engine {
       const answers = faults.strikes('burst') ? random.between(20, 150) : random.between(1, 3);
       const large = faults.strikes('large-batch');
       for (let i = 1; i <= answers; i++) {
-        this.#backlog.push({
+        const last = i === answers && random.chance(0.9);
+        this.#enqueue({
           client,
           seq: random.chance(0.03) ? 0 : seq,
           bypass: random.chance(0.03),
-          last: i === answers && random.chance(0.9),
-          bytes: large ? scenario.payload.max : this.#bytes(client),
+          last,
+          bytes: large ? scenario.payload.max : this.#bytes(client, last),
           kind: scenario.encoder ? this.#kind() : Kind.encodes,
         });
       }
@@ -101,28 +105,36 @@ export class Engine {
 
   /** Some clients log in: that order's answer is published at once, right behind the attach. */
   greet(client: Client): void {
-    const { random } = this.#parts;
-    if (this.#ordersLeft === 0 || this.#stopped || !random.chance(0.5)) return;
+    const { random, faults } = this.#parts;
+    if (faults.calm || this.#stopped || !random.chance(0.5)) return;
     const seq = ++this.issued;
     this.#onOrder(seq);
-    this.#backlog.push({
+    this.#enqueue({
       client,
       seq,
       bypass: false,
       last: true,
-      bytes: this.#bytes(client),
+      bytes: this.#bytes(client, true),
       kind: this.#parts.scenario.encoder ? this.#kind() : Kind.encodes,
     });
     this.#publish();
   }
 
+  #enqueue(answer: Answer): void {
+    const { client, bytes, last, kind } = answer;
+    const wireBytes = (kind === Kind.encodes ? headerBytes + bytes : 0) + (last ? endBytes : 0);
+    this.#askedBytes.set(client, (this.#askedBytes.get(client) ?? 0) + wireBytes);
+    this.#backlog.push(answer);
+  }
+
   /** Any size; sometimes one that fills the client's send buffer to the brim, or passes it by a few bytes. */
-  #bytes(client: Client): number {
+  #bytes(client: Client, last: boolean): number {
     const { random, scenario } = this.#parts;
     const { min, max } = scenario.payload;
-    if (random.chance(0.2)) {
-      const room = this.#roomOf(client);
-      const brim = room === null ? 0 : room - brimBytes + random.between(-1, brimBytes);
+    const room = last && random.chance(0.3) ? this.#roomOf(client) : null;
+    if (room !== null) {
+      const waiting = (this.#askedBytes.get(client) ?? 0) - client.ledger.releasedBytes;
+      const brim = room - waiting - headerBytes - endBytes + random.between(-1, endBytes + headerBytes);
       if (brim >= min && brim <= max) return brim;
     }
     return random.between(min, max);

@@ -63,14 +63,21 @@ export class Members {
   /** Troubles with the disk and the network, until faults stop. */
   start(): void {
     const { scenario, timeline, random, faults } = this.#parts;
+    // Mostly while orders come: trouble in an idle cluster shows little.
+    const untilNs = timeline.nowNs + scenario.orders * scenario.orderGapNs;
+    const gapNs = () => {
+      const busyNs =
+        timeline.nowNs < untilNs ? scenario.orders * scenario.orderGapNs : Number.POSITIVE_INFINITY;
+      return Math.ceil(random.exponential(Math.min(scenario.troubleNs, busyNs) / 10));
+    };
     const turn = () => {
       if (faults.calm) return;
       if (faults.strikes('journal-stall')) this.journal.stall(random.magnitude(1e5, 5e7));
       if (faults.strikes('journal-error')) this.journal.failNext();
       for (const member of this.#members) this.#trouble(member);
-      timeline.after(Math.ceil(random.exponential(scenario.troubleNs / 10)), turn);
+      timeline.after(gapNs(), turn);
     };
-    timeline.after(Math.ceil(random.exponential(scenario.troubleNs / 10)), turn);
+    timeline.after(gapNs(), turn);
   }
 
   /** Everybody is connected again and gets what is missing. */
@@ -132,7 +139,9 @@ export class Members {
     if (!member.node.connected) return;
     const away = () => {
       this.#disconnect(member);
-      const ns = member.lost ? Number.POSITIVE_INFINITY : random.magnitude(10_000, scenario.troubleNs / 2);
+      const ns = member.lost
+        ? Number.POSITIVE_INFINITY
+        : random.magnitude(10_000, scenario.troubleNs / (random.chance(0.5) ? 2 : 50));
       if (ns === Number.POSITIVE_INFINITY) return;
       timeline.after(Math.ceil(ns), () => {
         this.#whenAwake(() => {
@@ -143,14 +152,14 @@ export class Members {
     if (faults.strikes('replica-lost', 0.3)) {
       member.lost = true;
       away();
-    } else if (faults.strikes('replica-flap', 4)) away();
+    } else if (faults.strikes('replica-flap', 10)) away();
   }
 
   /** What it has on disk may be less than before, or something that the primary has never issued. */
   #comeBack(member: Member): void {
     const { random, faults } = this.#parts;
     const { replica } = member;
-    if (faults.strikes('replica-behind', 3)) {
+    if (faults.strikes('replica-behind', 10)) {
       replica.restart(Math.max(this.#parts.scenario.firstSeq, replica.persisted - random.between(0, 20)));
     } else replica.restart(replica.persisted);
     if (faults.strikes('foreign-tail', 3) && this.#foreignTailCounts(member)) return;

@@ -12,6 +12,8 @@ import type { Server } from './server.js';
 const idleRoundsMax = 4;
 /** Heartbeats are precise to a tick, and so is the look at blocked peers. */
 const tickNs = 10e6;
+/** A sleep of the stage ends at the deadline, to a tick; and it may have to wait for a round. */
+const drainTicks = 3;
 /** A silence that earlier progress excuses, in blocked timeouts; see docs/ARCHITECTURE.md on slow clients. */
 const excusedTimeouts = 4;
 
@@ -225,6 +227,7 @@ export class RoundChecks {
       this.#checkStuck(client, nowNs);
       this.#checkHeartbeat(client, nowNs);
     }
+    this.#checkEnding(nowNs);
   }
 
   #checkCap({ slot, id }: Client): void {
@@ -281,6 +284,20 @@ export class RoundChecks {
     watch.released = ledger.releasedBytes;
     watch.heartbeatAccepted = ledger.accepted;
     watch.controlRecords = controlRecords;
+  }
+
+  /** Once the time to drain is over every connection is on its way out, whatever the gate does. */
+  #checkEnding(nowNs: number): void {
+    const { drainSent, clients } = this.#server;
+    if (drainSent === null || nowNs < drainSent.untilNs + drainTicks * tickNs) return;
+    if (nowNs - drainSent.untilNs < drainTicks * tickNs + this.pausedSince(drainSent.atNs)) return;
+    const left = clients.find(({ closing, ended }) => closing === null && !ended);
+    if (left !== undefined) {
+      throw new SimulationFailure(
+        'I05',
+        `client ${left.id} is still served, though the stage was told to end`,
+      );
+    }
   }
 
   /** The stage has logged what it thinks of the cluster. */

@@ -351,8 +351,10 @@ export class World {
     const { model } = this.#parts;
     const { timeline } = this;
     this.#stimulus();
-    const atRest = this.#inRound || this.#parked || this.#members === undefined;
-    if (atRest || !this.faults.strikes('torn-cursor', connects ? 10 : 1)) {
+    // A stage that ends waits for its kernel, and with it time goes on: not while a thread stands still.
+    const ends = this.server.closing || this.faults.has('submit-fatal');
+    const atRest = this.#inRound || this.#parked || ends || this.#members === undefined;
+    if (atRest || !this.faults.strikes('torn-cursor', connects ? 1000 : 1)) {
       write();
       remember();
       if (this.#inRound) model.changed();
@@ -366,6 +368,8 @@ export class World {
     timeline.frozen++;
     try {
       const step = () => {
+        // One of the rounds before may have been told to end.
+        if (this.server.closing) return;
         this.#round(true);
         if (this.#members.isLocked) this.#reach('torn-read');
       };
@@ -399,11 +403,20 @@ export class World {
       ringEntries: scenario.ringEntries,
       resultRows: scenario.resultRows,
       observer: {
-        called: () => this.#checks.checkCalls(),
+        called: () => {
+          this.#checks.checkCalls();
+          // Somebody comes, and orders, in the middle of a round.
+          const inRound = this.#inRound && this.timeline.frozen === 0;
+          if (inRound && this.faults.strikes('churn', 0.3)) this.server.attach();
+        },
         submitted: (op, slot, offset, length) => {
           this.#checks.submitted(slot);
           if (op === SenderOp.poll) this.#reach('poll-armed');
-          else if (offset + length === sendBufferBytes) this.#reach('wrapped-buffer');
+          else if (offset + length === sendBufferBytes) {
+            this.#reach('wrapped-buffer');
+            // At the worst moment: the kernel has the first piece of a frame, and nothing has failed.
+            if (!this.server.closing && this.faults.strikes('exit', 0.5)) this.server.exit();
+          }
           asked[slot] = length;
           askedNs[slot] = this.timeline.nowNs;
           this.trace.note(Mark.submitted, op * 65_536 + slot, offset, length);
