@@ -1,4 +1,4 @@
-import { SenderOp, SenderState, sendBufferBytes } from '../../egress/sender.js';
+import { SenderState, sendBufferBytes } from '../../egress/sender.js';
 import { resolvePolicy } from '../../policy/index.js';
 import type { Logger } from '../../shared/logger.js';
 import { createMemory, Word } from '../../shared/memory.js';
@@ -15,8 +15,9 @@ import type { Scenario } from '../scenario.js';
 import { stepBetweenAccesses } from '../store-steps.js';
 import { Timeline } from '../timeline.js';
 import { Mark, Trace } from '../trace.js';
-import type { Client } from './clients.js';
+import { checkEnd } from './end-checks.js';
 import { Engine, recipeEncoder } from './engine.js';
+import { KernelWatch } from './kernel-watch.js';
 import { Members } from './members.js';
 import type { WorldParts } from './parts.js';
 import { countReached, type Fallback } from './reached.js';
@@ -176,7 +177,8 @@ export class World {
     this.#runWhile(() => this.timeline.nowNs < startNs + troubleNs && !this.#over);
     this.#calmDown();
     this.#end();
-    this.#checkEnd();
+    checkEnd(this);
+    this.#checks.checkDegradedTime();
     this.#reach('replica-refused', this.#members.refused);
     countReached(this, (name, times) => this.#reach(name, times));
   }
@@ -388,10 +390,6 @@ export class World {
 
   #makeSender(arena: Uint8Array): SimulatedSender {
     const { scenario, view } = this.#parts;
-    const asked = new Uint32Array(scenario.slots);
-    const askedNs = new Float64Array(scenario.slots);
-    /** The last round in which the kernel has not taken, or not at once, all that it was given of a slot. */
-    const shortRound = new Float64Array(scenario.slots).fill(-1);
     return new SimulatedSender({
       timeline: this.timeline,
       arena,
@@ -402,40 +400,11 @@ export class World {
       whenFull: scenario.whenFull,
       ringEntries: scenario.ringEntries,
       resultRows: scenario.resultRows,
-      observer: {
-        called: () => {
-          this.#checks.checkCalls();
-          // Somebody comes, and orders, in the middle of a round.
-          const inRound = this.#inRound && this.timeline.frozen === 0;
-          if (inRound && this.faults.strikes('churn', 0.3)) this.server.attach();
-        },
-        submitted: (op, slot, offset, length) => {
-          this.#checks.submitted(slot);
-          if (op === SenderOp.poll) this.#reach('poll-armed');
-          else if (offset + length === sendBufferBytes) {
-            this.#reach('wrapped-buffer');
-            // At the worst moment: the kernel has the first piece of a frame, and nothing has failed.
-            if (!this.server.closing && this.faults.strikes('exit', 0.5)) this.server.exit();
-          }
-          asked[slot] = length;
-          askedNs[slot] = this.timeline.nowNs;
-          this.trace.note(Mark.submitted, op * 65_536 + slot, offset, length);
-        },
-        answered: (op, slot, value) => {
-          this.trace.note(Mark.answered, op, slot, value);
-          // What is behind it could not be handed over before.
-          const late = op === SenderOp.poll || this.timeline.nowNs > askedNs[slot];
-          if (late || value < asked[slot]) shortRound[slot] = this.stage.rounds;
-        },
-        closing: (slot, how, underWay) => {
-          this.trace.note(Mark.closing, slot, how);
-          // Results that a failed submission left behind have not been seen.
-          const unseen = this.sender.state[SenderState.submitErrno] !== 0;
-          const waited = underWay || unseen || shortRound[slot] >= this.stage.rounds - 1;
-          this.server.closingSlot(slot, how, waited);
-          shortRound[slot] = -1;
-        },
-      },
+      observer: new KernelWatch(this, {
+        checks: () => this.#checks,
+        reach: (name) => this.#reach(name),
+        inRound: () => this.#inRound && this.timeline.frozen === 0,
+      }),
     });
   }
 
@@ -454,40 +423,6 @@ export class World {
     if (kind === undefined || this.#checks === undefined) return;
     this.#reach(`${kind}-logged`);
     this.#checks.logged(kind);
-  }
-
-  #checkEnd(): void {
-    const { stage, server, sender } = this;
-    const { counters } = stage.egress;
-    const wrong = (invariant: 'I06' | 'I09' | 'I11', message: string) =>
-      new SimulationFailure(invariant, message);
-    if (server.connected > 0) throw wrong('I06', `${server.connected} connections never ended`);
-    if (server.openSockets > 0) throw wrong('I06', `${server.openSockets} descriptors were left open`);
-    if (sender.openSlots > 0) throw wrong('I06', `${sender.openSlots} slots were left in the kernel`);
-    const { recordsReleased, recordsDiscarded, bytesAppended, bytesSent, bytesUnsent } = counters;
-    // A batch that fails in its middle has released records that it has not taken out of the ring.
-    if (server.fatal === null && stage.recordsIn !== recordsReleased + recordsDiscarded) {
-      throw wrong(
-        'I11',
-        `${stage.recordsIn} records in, ${recordsReleased} released, ${recordsDiscarded} discarded`,
-      );
-    }
-    if (bytesAppended !== bytesSent + bytesUnsent) {
-      throw wrong('I11', `${bytesAppended} bytes appended, ${bytesSent} sent, ${bytesUnsent} unsent`);
-    }
-    const taken = server.everyone.reduce((sum, client: Client) => sum + client.ledger.accepted, 0);
-    const accepted = taken - server.bytesBeside;
-    const abandoned = server.exiting || server.fatal !== null || (server.drops['stage-failed'] ?? 0) > 0;
-    if (accepted < bytesSent || (!abandoned && accepted !== bytesSent && !server.drops['drain-timeout'])) {
-      throw wrong('I11', `the kernel has ${accepted} bytes, and ${bytesSent} count as sent`);
-    }
-    if (!abandoned && stage.recordsIn !== this.records.count) {
-      throw wrong('I11', `${this.records.count} records were published, ${stage.recordsIn} taken`);
-    }
-    const drops = Object.values(server.drops).reduce((sum, count) => sum + count, 0);
-    const counted = counters.drops.reduce((sum, count) => sum + count, 0);
-    if (drops !== counted) throw wrong('I06', `${drops} drops were told, ${counted} were counted`);
-    this.#checks.checkDegradedTime();
   }
 }
 
