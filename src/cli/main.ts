@@ -5,6 +5,7 @@ import { AckgateError } from '../errors.js';
 import { addDemoCommand } from './demo.js';
 import { addDoctorCommand } from './doctor.js';
 import { addPolicyCommand } from './policy.js';
+import { addSimCommand } from './sim.js';
 import { WrongCall } from './wrong-call.js';
 
 /** Whether what was asked held. */
@@ -25,6 +26,7 @@ function createProgram(json: boolean): Command {
   addPolicyCommand(program);
   addDemoCommand(program);
   addDoctorCommand(program);
+  addSimCommand(program);
   return program;
 }
 
