@@ -1,15 +1,19 @@
+import { constants } from 'node:os';
 import { expect, test } from 'vitest';
-import { CloseHow } from '#ackgate/egress/sender.js';
+import { CloseHow, sendBufferBytes } from '#ackgate/egress/sender.js';
 import { lengthPrefixFraming } from '#ackgate/encode/framing.js';
 import { DrainList } from '#ackgate/stage/drain-list.js';
 import { createEgress } from './support/egress.js';
 import { bytesOf } from './support/values.js';
 
+const { ECONNRESET } = constants.errno;
+
 function create() {
-  const one = createEgress();
+  const list = new DrainList(4);
+  // As in the stage: whoever begins to close leaves the list.
+  const one = createEgress(4, 64, (slot) => list.remove(slot));
   one.sender.answer = ({ bytes }) => bytes.length;
   for (let slot = 0; slot < 3; slot++) one.connect(slot);
-  const list = new DrainList(4);
   return { ...one, list, closed: () => one.sender.closes.map(({ slot }) => slot) };
 }
 
@@ -79,4 +83,20 @@ test.each([0, 2 ** 31 - 1])('a record is past its place or not, also where the c
   expect(list.isPast(1, (place + 1) | 0)).toBe(true);
   expect(list.isPast(2, (place + 1) | 0)).toBe(false);
   expect(list.isPast(-1, place)).toBe(false);
+});
+
+test('a farewell that finds no room may end others of the list: nothing is appended for those', () => {
+  const { list, egress, sender, letGo } = create();
+  sender.answer = () => undefined;
+  const farewell = lengthPrefixFraming.disconnect(9);
+  for (const slot of [0, 1, 2]) list.add(slot, 0, farewell);
+  egress.appendBytes(1, bytesOf(100), 1);
+  egress.appendBytes(2, bytesOf(sendBufferBytes), 1);
+  egress.flush(1);
+  // Looking for room finds that both peers have gone.
+  for (const slot of [2, 1]) sender.complete(slot, -ECONNRESET);
+  list.sweep(0, egress, 2);
+  expect([...egress.appendedTotal.subarray(0, 3)]).toEqual([farewell.length, 100, sendBufferBytes]);
+  for (const slot of [2, 1]) letGo(slot);
+  expect(egress.dirty.has(1)).toBe(false);
 });

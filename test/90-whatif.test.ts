@@ -335,9 +335,9 @@ describe('the result', () => {
   it('says where every distribution comes from, also when a recording takes the place of one', () => {
     const { assumptions } = whatIf({ ...small, distributions: file({ sync: { fixedNs: 5 } }, 'my rack') });
     const from = Object.fromEntries(assumptions.map((one) => [one.component, one.from]));
-    expect(from['sync']).toBe('my rack');
-    expect(from['replicaSync']).toBe('my rack');
-    expect(from['network']).toMatch(/^lan: /);
+    expect(from.sync).toBe('my rack');
+    expect(from.replicaSync).toBe('my rack');
+    expect(from.network).toMatch(/^lan: /);
   });
 
   it('a load that is too high is reported', () => {

@@ -18,6 +18,7 @@ const exitCodes = { held: 0, didNotHold: 1, wrongCall: 2 } as const;
  */
 function createProgram(json: boolean): Command {
   const program = new Command('ackgate')
+    .enablePositionalOptions()
     .description('Holds responses until they are durable, then sends them.')
     .version(packageVersion(), '-V, --version')
     .exitOverride();

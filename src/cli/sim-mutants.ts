@@ -34,8 +34,7 @@ Examples:
   $ ackgate sim mutants --only M01,M07 --seeds 500
   $ ackgate sim mutants --quick --json`,
     )
-    // `sim` takes options of the same names for itself.
-    .action((_: MutantsOptions, command: Command) => run(command.optsWithGlobals<MutantsOptions>()));
+    .action((options: MutantsOptions) => run(options));
 }
 
 async function run({ only, seeds, quick, json }: MutantsOptions): Promise<void> {
@@ -54,6 +53,9 @@ async function run({ only, seeds, quick, json }: MutantsOptions): Promise<void> 
     process.stderr.write(process.stderr.isTTY ? '\r\x1b[K' : '');
     process.stdout.write(json ? `${JSON.stringify({ mutants: results })}\n` : table(results));
     if (results.some(({ found }) => !found)) process.exitCode = 1;
+  } catch (error) {
+    if (!interrupted.signal.aborted) throw error;
+    process.exitCode = 130;
   } finally {
     process.off('SIGINT', interrupt);
   }

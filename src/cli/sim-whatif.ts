@@ -82,8 +82,7 @@ Examples:
   $ ackgate sim whatif --record mine.json --journal /var/lib/engine
   $ ackgate sim whatif --distributions mine.json --nodes 5 --json`,
     )
-    // Some options are of `sim` too, and may have been taken by it.
-    .action((_: Options, command: Command) => run(command.optsWithGlobals<Options>()));
+    .action((options: Options) => run(options));
 }
 
 async function run(options: Options): Promise<void> {

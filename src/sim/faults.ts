@@ -91,7 +91,12 @@ export class FaultBox implements KernelFaults {
   }
 
   count(fault: Fault): void {
-    this.fired[fault] = (this.fired[fault] ?? 0) + 1;
+    this.counted(fault, 1);
+  }
+
+  /** It has happened so often, if it may happen at all: somebody else has counted. */
+  counted(fault: Fault, times: number): void {
+    if (times > 0 && this.#rates[fault] !== undefined) this.fired[fault] = (this.fired[fault] ?? 0) + times;
   }
 
   stop(): void {

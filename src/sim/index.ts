@@ -22,4 +22,5 @@ export {
   type SwarmProgress,
   type SwarmResult,
 } from './swarm/index.js';
+export * from './whatif/index.js';
 export { type Fallback, fallbacks } from './world/reached.js';

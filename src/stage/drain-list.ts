@@ -41,6 +41,8 @@ export class DrainList {
     let moved = 0;
     for (let i = this.#slots.size - 1; i >= 0; i--) {
       const slot = this.#slots.items[i];
+      // A farewell that finds no room may end others of the list, whose places move then.
+      if (i >= this.#slots.size) continue;
       if (((consumed - this.#position[slot]) | 0) < 0) continue;
       const farewell = this.#farewell[slot];
       if (farewell !== null) {

@@ -14,7 +14,7 @@ export interface Ended {
 }
 
 /** An egress over a scripted kernel. Connection `slot` has the id 100 + slot. */
-export function createEgress(slots = 4, resultRoom = 64) {
+export function createEgress(slots = 4, resultRoom = 64, onClosing: (slot: number) => void = () => {}) {
   const fence = new Int32Array(new SharedArrayBuffer(4));
   const arena = new Uint8Array(slots * sendBufferBytes);
   const sender = new ScriptedSender(slots, arena, fence, resultRoom);
@@ -29,7 +29,10 @@ export function createEgress(slots = 4, resultRoom = 64) {
     table: new ConnectionTable(slots),
     framing: lengthPrefixFraming,
     fence,
-    onClosing: (slot) => closing.push(slot),
+    onClosing: (slot) => {
+      closing.push(slot);
+      onClosing(slot);
+    },
     onEnded: (slot, id, reason, errno, unsent) => ended.push({ slot, id, reason, errno, unsent }),
     delivery: { delivered: (slot) => delivered.push(slot), discarded: (slot) => discarded.push(slot) },
   });

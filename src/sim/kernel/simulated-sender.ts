@@ -43,6 +43,8 @@ export class SimulatedSender implements Sender {
   readonly #ready: ResultQueue;
   readonly #queue: WaitingRequests;
   readonly #waits: boolean;
+  /** Submissions that took no more than the ring has entries for. */
+  fullRings = 0;
   readonly #ringEntries: number;
   readonly #callNs: number;
   readonly #requestNs: number;
@@ -253,6 +255,7 @@ export class SimulatedSender implements Sender {
         return;
       }
       const count = Math.min(this.#ringEntries, queue.size);
+      if (count < queue.size) this.fullRings++;
       const stop = this.#parts.faults.submission(count);
       const taken = stop === null ? count : Math.min(stop.taken, count);
       for (let i = 0; i < taken; i++) {

@@ -104,6 +104,11 @@ export class ClientLedger {
     return this.#partialBytes > 0 || this.#awaitsEnd;
   }
 
+  /** True when every push and every busy notice has come. */
+  get allSaid(): boolean {
+    return this.nextPush === this.pushes.length && this.busySeen === this.busyAsked;
+  }
+
   /** True when everything published for it has come. */
   get complete(): boolean {
     this.skipSilent();

@@ -12,7 +12,8 @@ const unseenNs = 20e6;
 
 export interface DropContext {
   fenced: boolean;
-  closing: boolean;
+  /** When a stage that was told to end has to be through; Infinity: it was not told. */
+  drainUntilNs: number;
   failed: boolean;
   blockedTimeoutNs: number;
   blockedTotalNs: number;
@@ -60,9 +61,9 @@ function unjustified(client: Client, event: DroppedEvent, context: DropContext):
     case 'fenced':
       return context.fenced ? null : 'there was no fence';
     case 'drain-timeout':
-      return context.closing ? null : 'the stage was not closing';
+      return (closing?.nowNs ?? 0) >= context.drainUntilNs ? null : 'there was time left to drain';
     case 'disconnected':
-      return client.drainedAfter !== null ? null : 'nobody had asked for its end';
+      return client.drainedAfter === -1 ? null : 'nobody had asked for its end at once';
     case 'stage-failed':
       return context.failed ? null : 'the stage had not failed';
   }

@@ -59,9 +59,11 @@ export class KernelWatch implements SenderObserver {
   closing(slot: number, how: number, underWay: boolean): void {
     const { sender, server, stage, trace } = this.#world;
     trace.note(Mark.closing, slot, how);
-    // Results that a failed submission left behind have not been seen.
-    const unseen = sender.state[SenderState.submitErrno] !== 0;
-    const waited = underWay || unseen || (this.#shortRound[slot] ?? -1) >= stage.rounds - 1;
+    // The kernel would not take it. An interrupted call that took all is none of that: its results are there at the
+    // next look.
+    const { state } = sender;
+    const refused = state[SenderState.submitErrno] !== 0 && state[SenderState.unsubmitted] > 0;
+    const waited = underWay || refused || (this.#shortRound[slot] ?? -1) >= stage.rounds - 1;
     server.closingSlot(slot, how, waited);
     this.#shortRound[slot] = -1;
   }

@@ -8,7 +8,6 @@ export const fallbacks = {
   'short-send-finished': 'the rest of a short send goes out later',
   'submission-resumed': 'requests that the kernel did not take are handed over again',
   'results-left-over': 'results that found no place are collected by another call',
-  'stale-result': 'a result of an earlier connection is told by its generation',
   'encoder-failed': 'an answer is lost, its end is not',
   'mode-kept': 'a mode byte that means nothing changes nothing',
   'torn-read': 'a cursor is read while it is written',
@@ -33,7 +32,6 @@ export function countReached(world: World, count: (name: Fallback, times?: numbe
   const { stage, server, sender, faults } = world;
   const { counters } = stage.egress;
   count('short-send-finished', counters.shortSends);
-  count('stale-result', counters.staleResults);
   count('encoder-failed', counters.encoderErrors);
   count('heartbeat-sent', counters.heartbeats);
   count('results-left-over', sender.state[SenderState.overflows]);

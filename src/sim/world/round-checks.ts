@@ -1,5 +1,6 @@
 import { SenderState, sendBufferBytes } from '../../egress/sender.js';
 import { RingObserver } from '../../ring/consumer.js';
+import { Word } from '../../shared/memory.js';
 import type { ResponseStage } from '../../stage/response-stage.js';
 import { SimulationFailure } from '../failure.js';
 import type { SimulatedSender } from '../kernel/simulated-sender.js';
@@ -248,7 +249,9 @@ export class RoundChecks {
     }
     const sinceNs = Math.max(socket.takenNs, watch.stuckNs);
     const pausedNs = this.#pausedNs - watch.pausedNs;
-    const allowedNs = (excusedTimeouts + 1) * this.#parts.scenario.blockedTimeoutNs + 5 * tickNs + pausedNs;
+    // It counts from when the stage looked, which may be one excused silence after the peer took something.
+    const excusedNs = 2 * excusedTimeouts * this.#parts.scenario.blockedTimeoutNs;
+    const allowedNs = excusedNs + 5 * tickNs + pausedNs;
     if (nowNs - sinceNs > allowedNs) {
       throw new SimulationFailure('I06', `client ${id} takes nothing and was not dropped`);
     }
@@ -315,6 +318,16 @@ export class RoundChecks {
     if (Math.abs(policyDegradedNanos - expected) > 1) {
       throw new SimulationFailure('I09', `${policyDegradedNanos} ns degraded, where ${expected} are right`);
     }
+  }
+
+  /** There is something that a round would do: the stage must not sleep. */
+  get workWaits(): boolean {
+    const { records, model, view } = this.#parts;
+    if (Atomics.load(view.words, Word.abandon) !== 0) return true;
+    if (this.#control.published() !== this.#control.consumed()) return true;
+    if (this.consumed >= records.count || this.#server.fenceSet) return false;
+    model.beginRound();
+    return records.bypass[this.consumed] || records.seq[this.consumed] <= model.durableMin;
   }
 
   /** The kernel has accepted a heartbeat for the client. */

@@ -207,6 +207,7 @@ export class Server {
       fenced: () => {
         this.fenced = true;
         this.fenceDone = true;
+        this.#guard(() => this.#checkFenced());
       },
       fatal: (error) => {
         this.fatal = error;
@@ -263,6 +264,17 @@ export class Server {
     if (faults.strikes('fence', 0.1)) this.fence();
     else if (faults.strikes('shutdown', 0.3)) this.drain(random.pick([0, 1e6, 5e7]));
     else if (faults.strikes('exit', 0.1)) this.exit();
+  }
+
+  /** Nothing is left behind a fence: no connection, and no record. */
+  #checkFenced(): void {
+    const { view } = this.#parts;
+    if (view.output.published() !== view.output.consumed() && !this.closing) {
+      throw new SimulationFailure('I10', 'the fence was announced with records left in the ring');
+    }
+    if (this.clients.some(({ closing }) => closing === null)) {
+      throw new SimulationFailure('I10', 'the fence was announced with a connection left');
+    }
   }
 
   #push(client: Client, length: number): void {
@@ -329,7 +341,7 @@ export class Server {
     );
     checkDrop(client, event, {
       fenced: this.fenceSet,
-      closing: this.closing,
+      drainUntilNs: this.drainSent?.untilNs ?? Number.POSITIVE_INFINITY,
       failed: this.fatal !== null || this.exiting || this.#parts.faults.fired['submit-fatal'] !== undefined,
       blockedTimeoutNs: this.#parts.scenario.blockedTimeoutNs,
       blockedTotalNs: this.#parts.scenario.blockedTotalNs,

@@ -180,6 +180,8 @@ export class World {
     checkEnd(this);
     this.#checks.checkDegradedTime();
     this.#reach('replica-refused', this.#members.refused);
+    this.faults.counted('small-ring', this.sender.fullRings);
+    this.faults.counted('completion-overflow', this.sender.state[SenderState.overflows]);
     countReached(this, (name, times) => this.#reach(name, times));
   }
 
@@ -226,7 +228,9 @@ export class World {
     return (
       this.#engine.done &&
       this.#ringEmpty &&
-      server.clients.every((client) => client.ledger.complete && stage.egress.buffers.used[client.slot] === 0)
+      server.clients.every(
+        ({ ledger, slot }) => ledger.complete && ledger.allSaid && stage.egress.buffers.used[slot] === 0,
+      )
     );
   }
 
@@ -331,10 +335,14 @@ export class World {
   #park(): void {
     const { timeline } = this;
     const fromNs = timeline.nowNs;
+    const workWaits = this.#checks.workWaits;
     this.#parked = true;
     this.#stimulusNs = 0;
     this.stage.park();
     this.#parked = false;
+    if (workWaits && timeline.nowNs - fromNs > wakeNs) {
+      throw new SimulationFailure('I03', 'the stage went to sleep on work');
+    }
     if (this.#stimulusNs > fromNs && timeline.nowNs - this.#stimulusNs > wakeNs) {
       throw new SimulationFailure('I03', 'the stage slept on after it was woken');
     }
