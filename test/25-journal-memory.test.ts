@@ -143,6 +143,7 @@ test('no wake is ever lost: a writer that sleeps for ever otherwise takes every 
     segmentBytes: 2 ** 30,
     firstSequence: 1,
     cursor: undefined,
+    turns: undefined,
     parkMs: Number.POSITIVE_INFINITY,
   };
   const worker = new Worker(new URL(import.meta.resolve('#ackgate/journal/writer.js')), { workerData });
