@@ -279,10 +279,11 @@ export class Egress {
   /** The buffer looks full: results that wait to be taken, or bytes never handed over, may make room. */
   #makeRoom(slot: number, bytes: number, nowNs: number): boolean {
     // A send covers one piece, and bytes that go around the end of the buffer are two; a call that was interrupted
-    // behind the submission leaves its results for the next.
+    // leaves its requests, or their results, for the next.
     for (let looks = 0, taken = 1; looks < 4 && bytes > this.buffers.room(slot); looks++) {
       const flushes = this.dirty.has(slot);
-      if (taken === 0 && !flushes) break;
+      const interrupted = this.#sender.state[SenderState.submitErrno] === EINTR;
+      if (taken === 0 && !flushes && !interrupted) break;
       taken = flushes ? this.flush(nowNs) + 1 : this.reap(nowNs);
     }
     if (this.table.state[slot] !== SlotState.open) return false;

@@ -1,9 +1,12 @@
+import { constants } from 'node:os';
 import { SenderOp, SenderState, sendBufferBytes } from '../../egress/sender.js';
 import type { SenderObserver } from '../kernel/sender-parts.js';
 import { Mark } from '../trace.js';
 import type { Fallback } from './reached.js';
 import type { RoundChecks } from './round-checks.js';
 import type { World } from './world.js';
+
+const { EINTR } = constants.errno;
 
 export interface KernelWatchHooks {
   checks: () => RoundChecks;
@@ -22,13 +25,18 @@ export class KernelWatch implements SenderObserver {
   /** By slot: the last round in which the kernel has not taken, or not at once, all that it was given. */
   readonly #shortRound: number[] = [];
 
+  /** Calls in a row that were interrupted, but for the last. */
+  #interruptions = 0;
+
   constructor(world: World, hooks: KernelWatchHooks) {
     this.#world = world;
     this.#hooks = hooks;
   }
 
   called(): void {
-    const { faults, server } = this.#world;
+    const { faults, sender, server } = this.#world;
+    // Of the call before.
+    this.#interruptions = sender.state[SenderState.submitErrno] === EINTR ? this.#interruptions + 1 : 0;
     this.#hooks.checks().checkCalls();
     // Somebody comes, and orders, in the middle of a round.
     if (this.#hooks.inRound() && faults.strikes('churn', 0.3)) server.attach();
@@ -59,10 +67,11 @@ export class KernelWatch implements SenderObserver {
   closing(slot: number, how: number, underWay: boolean): void {
     const { sender, server, stage, trace } = this.#world;
     trace.note(Mark.closing, slot, how);
-    // The kernel would not take it. An interrupted call that took all is none of that: its results are there at the
-    // next look.
+    // The kernel would not take it, or was interrupted again and again. Once or twice is none of that: the results are
+    // there at the next look.
     const { state } = sender;
-    const refused = state[SenderState.submitErrno] !== 0 && state[SenderState.unsubmitted] > 0;
+    const failed = state[SenderState.submitErrno] !== 0;
+    const refused = failed && (state[SenderState.unsubmitted] > 0 || this.#interruptions >= 2);
     const waited = underWay || refused || (this.#shortRound[slot] ?? -1) >= stage.rounds - 1;
     server.closingSlot(slot, how, waited);
     this.#shortRound[slot] = -1;
