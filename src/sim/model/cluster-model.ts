@@ -62,12 +62,10 @@ export class ClusterModel {
     this.mayBeWhole = true;
   }
 
-  /** The round has taken every mode sent before it. Returns whether the mode has changed. */
-  endRound(): boolean {
+  /** The round has taken every mode sent before it. */
+  endRound(): void {
     let first = this.#policies.length - 1;
     while (first > 0 && !this.#policies[first].before) first--;
-    if (first === 0) return false;
     this.#policies = this.#policies.slice(first);
-    return true;
   }
 }

@@ -14,8 +14,6 @@ export interface Client {
   readonly slot: number;
   readonly socket: SimulatedSocket;
   readonly ledger: ClientLedger;
-  /** Nothing was ever wrong with it: it reads, and nobody has asked for its end. */
-  healthy: boolean;
   /** It has stopped reading for good, faults or not. */
   dead: boolean;
   /** Its end was asked for: everything published before the request goes first; null: at once, or not asked for. */
@@ -66,26 +64,21 @@ export function behave(client: Client, parts: WorldParts): void {
     });
   };
   if (faults.strikes('zero-window')) {
-    client.healthy = false;
     client.dead = random.chance(0.5);
     later(() => {
       socket.bytesPerSecond = 0;
     });
   } else if (faults.strikes('trickle')) {
-    client.healthy = false;
     later(() => {
       socket.bytesPerSecond = random.magnitude(20, 5000);
     });
   } else if (faults.strikes('slow-reader', 20)) {
-    client.healthy = false;
     if (random.chance(0.5)) later(() => pauses(client, parts));
     else readSteadily(client, random, scenario);
   }
   if (faults.strikes('reset')) {
-    client.healthy = false;
     later(() => goAway(client, ECONNRESET));
   } else if (faults.strikes('broken-pipe')) {
-    client.healthy = false;
     later(() => goAway(client, random.pick([EPIPE, ETIMEDOUT, ENOTCONN])));
   }
 }

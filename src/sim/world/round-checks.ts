@@ -55,7 +55,6 @@ const noWatch: Watch = {
 export class RoundChecks {
   /** Records consumed so far. */
   consumed = 0;
-  modeChanged = false;
   readonly degradation: DegradationModel;
   readonly #parts: WorldParts;
   readonly #stage: ResponseStage;
@@ -104,7 +103,6 @@ export class RoundChecks {
     const { model, view } = this.#parts;
     if (!blurred) model.beginRound();
     this.#blurred = blurred;
-    this.modeChanged = false;
     this.#startNs = nowNs;
     this.#publishedBefore = view.output.published();
     this.#controlBefore = this.#control.published();
@@ -138,7 +136,7 @@ export class RoundChecks {
 
   end(nowNs: number): void {
     const { model } = this.#parts;
-    this.modeChanged = model.endRound() || this.modeChanged;
+    model.endRound();
     this.#checkConsumed();
     this.#checkControl();
     if (!this.#stage.ended) {

@@ -20,8 +20,6 @@ const firstFd = 10;
 const eventDelayNs = 30_000;
 
 export interface ServerHooks {
-  /** The kernel has taken bytes of this client. */
-  accepted(client: Client): void;
   /** A client was attached. */
   attached(client: Client): void;
   heartbeat(client: Client): void;
@@ -112,7 +110,6 @@ export class Server {
       trace.note(Mark.accepted, owner.id, length, bytes[at]);
       if (this.fenceDone) throw new SimulationFailure('I10', `client ${id} got bytes after the fence`);
       owner.ledger.accept(bytes, at, length, timeline.nowNs);
-      this.#hooks.accepted(owner);
     });
     const ledger = new ClientLedger(
       id,
@@ -127,7 +124,6 @@ export class Server {
       slot,
       socket,
       ledger,
-      healthy: true,
       dead: false,
       drainedAfter: null,
       errno: 0,
@@ -304,7 +300,6 @@ export class Server {
     const { view, records } = this.#parts;
     const position = drained ? view.output.published() : null;
     if (this.control.disconnect(client.id, position, reason) !== true) return;
-    client.healthy = false;
     client.drainedAfter = drained ? records.count : -1;
     if (reason !== undefined) client.ledger.farewell = reason;
   }

@@ -110,7 +110,6 @@ export class World {
     this.server = new Server(
       this.#parts,
       {
-        accepted: () => {},
         attached: (client) => this.#engine.greet(client),
         heartbeat: (client) => this.#checks.heartbeat(client),
         pausedSince: (ns) => this.#checks.pausedSince(ns),
