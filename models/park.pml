@@ -1,5 +1,5 @@
 /*
- * Parking: src/stage/waker.ts (wake, stopped), src/stage/response-stage.ts (park, hasWork, doWork, #takeControl,
+ * Parking: src/stage/waker.ts (wake, published, #rouse, stopped), src/stage/response-stage.ts (park, hasWork, doWork, #takeControl,
  * #release, #discard, #endings, #fence, #drain, abandon), src/ring/producer.ts (publish), src/gate/cursors.ts (advance)
  * over src/gate/cursor-lines.ts (write), src/stage/control.ts (#send, take), src/stage/controlled-stage.ts (fence,
  * abandon, close), src/gate/gate.ts (changed, evaluate, hold, forget), native/posix_sender.cc and native/uring_sender.cc
@@ -36,7 +36,8 @@
 #define CLOSED 5
 
 /* Word */
-bit parked, fence, abandon;
+bit fence, abandon;
+byte parked;       /* Parked: 1 forAnything, 2 unlessRecord */
 byte state = RUNNING;
 
 byte published;    /* output ring; record k carries wire sequence k + 1 */
@@ -58,24 +59,39 @@ bit announced, draining, attached, appended, ending, due, asleep;
 
 #define ended (state >= FAILED)
 
+/* Waker.#rouse */
+inline rouse() {
+#ifdef DEATHS
+  if :: won -> if :: goto stop :: skip fi :: else fi;
+#endif
+  if
+  :: won -> won = 0;
+#ifndef TAKES_PARKED_ONLY
+     if :: state < FAILED -> readable = 1 :: else fi
+#else
+     skip
+#endif
+  :: else
+  fi
+}
+
 /* Waker.wake */
 inline wake() {
   if
   :: parked == 0
   :: else ->
-     d_step { won = parked; parked = 0 } /* compareExchange(parked, 1, 0) */
-#ifdef DEATHS
-     if :: goto stop :: skip fi;
-#endif
-     if
-     :: won -> won = 0;
-#ifndef TAKES_PARKED_ONLY
-        if :: state < FAILED -> readable = 1 :: else fi
-#else
-        skip
-#endif
-     :: else
-     fi
+     d_step { won = (parked != 0); parked = 0 } /* exchange(parked, 0) */
+     rouse()
+  fi
+}
+
+/* Waker.published */
+inline wakeForRecord() {
+  if
+  :: parked != 1
+  :: else ->
+     d_step { won = (parked == 1); if :: won -> parked = 0 :: else fi } /* compareExchange(parked, 1, 0) */
+     rouse()
   fi
 }
 
@@ -88,11 +104,11 @@ proctype Publisher() {
   :: done < RECORDS ->
      if :: state > RUNNING -> break :: else fi; /* Waker.stopped, in claim */
 #ifdef WAKE_BEFORE_STORE
-     wake();
+     wakeForRecord();
      d_step { published++; done++ }
 #else
      d_step { published++; done++ }
-     wake();
+     wakeForRecord();
 #endif
   :: break
   od;
@@ -232,12 +248,15 @@ inline look() {
 inline park() {
 #ifdef LOOKS_FIRST
   look();
-  parked = 1;
-#elif defined(NO_SECOND_LOOK)
-  parked = 1;
-  found = 0;
+#endif
+#ifdef RECORDS_NEVER_WAKE
+  parked = 2;
 #else
-  parked = 1;
+  parked = (waitingFor == 0 -> 1 : 2);
+#endif
+#ifdef NO_SECOND_LOOK
+  found = 0;
+#elif !defined(LOOKS_FIRST)
   look();
 #endif
   if :: !found -> sleep() :: else fi;

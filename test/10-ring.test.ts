@@ -38,8 +38,11 @@ function record(wireSeq: number, payload: Uint8Array = Uint8Array.of(wireSeq & 0
 
 /** Everything that the reader sees of a record, copied. */
 function seen(consumer: Consumer, ahead = 0) {
-  const { bytes, payloadLength, ...fields } = consumer.at(ahead);
-  return { ...fields, payload: Array.from(bytes.subarray(0, payloadLength)) };
+  const { bytes, payloadLength, payloadAt, ...fields } = consumer.at(ahead);
+  const payload = Array.from(bytes.subarray(0, payloadLength));
+  const inMemory = consumer.memory.bytes.subarray(payloadAt, payloadAt + payloadLength);
+  expect(Array.from(inMemory)).toEqual(payload);
+  return { ...fields, payload };
 }
 
 const peer = (parts: Partial<RingPeer>): RingPeer => ({

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { SendBuffers } from '#ackgate/egress/send-buffers.js';
 import { sendBufferBytes } from '#ackgate/egress/sender.js';
 import { frame, lengthPrefixFraming } from '#ackgate/encode/framing.js';
+import { Bytes } from '#ackgate/shared/bytes.js';
 import { bytesOf } from './support/values.js';
 
 const slots = 3;
@@ -22,7 +23,7 @@ function create() {
     /** Bytes that were appended and not yet sent, by the model. */
     expected: [] as number[],
     frame(source: Uint8Array, length: number) {
-      buffers.appendFrame(slot, lengthPrefixFraming, source, length);
+      buffers.appendFrame(slot, lengthPrefixFraming, new Bytes(source), 0, length);
       this.expected.push(...frame(lengthPrefixFraming, source.slice(0, length)));
     },
     bytes(source: Uint8Array) {

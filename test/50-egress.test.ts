@@ -4,6 +4,7 @@ import { SlotState } from '#ackgate/egress/connection-table.js';
 import { Drop } from '#ackgate/egress/counters.js';
 import { endedOrderly } from '#ackgate/egress/egress.js';
 import { CloseHow, SenderOp, SenderState, sendBufferBytes } from '#ackgate/egress/sender.js';
+import { Bytes } from '#ackgate/shared/bytes.js';
 import { createEgress } from './support/egress.js';
 import { bytesOf, codeOf } from './support/values.js';
 
@@ -396,7 +397,7 @@ describe('an append that finds no room', () => {
     connect();
     sender.answer = ({ bytes }) => bytes.length;
     for (let i = 0; i < 300; i++) {
-      expect(egress.appendFrame(0, bytesOf(448, i), 448, bytesOf(5), i)).toBe(true);
+      expect(egress.appendFrame(0, new Bytes(bytesOf(448, i)), 0, 448, bytesOf(5), i)).toBe(true);
     }
     expect(egress.counters.drops[Drop.overflow]).toBe(0);
     egress.flush(300);
@@ -440,7 +441,7 @@ describe('an append that finds no room', () => {
     sender.answer = () => undefined;
     egress.appendBytes(0, bytesOf(sendBufferBytes - 104), 1);
     egress.flush(2);
-    expect(egress.appendFrame(0, bytesOf(100), 100, bytesOf(5), 3)).toBe(false);
+    expect(egress.appendFrame(0, new Bytes(bytesOf(100)), 0, 100, bytesOf(5), 3)).toBe(false);
     expect(egress.buffers.used[0]).toBe(sendBufferBytes - 104);
     expect(egress.counters.drops[Drop.overflow]).toBe(1);
   });
@@ -448,7 +449,9 @@ describe('an append that finds no room', () => {
   test('more than a whole buffer is never appended', () => {
     const { egress, connect } = createEgress();
     connect();
-    expect(egress.appendFrame(0, bytesOf(sendBufferBytes), sendBufferBytes - 3, null, 1)).toBe(false);
+    expect(egress.appendFrame(0, new Bytes(bytesOf(sendBufferBytes)), 0, sendBufferBytes - 3, null, 1)).toBe(
+      false,
+    );
     expect(egress.counters.drops[Drop.overflow]).toBe(1);
   });
 

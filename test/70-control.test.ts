@@ -17,7 +17,7 @@ function create(connections = 4, maxPayload = 448) {
     attach: note('attach'),
     disconnectNow: note('disconnectNow'),
     disconnectDrained: note('disconnectDrained'),
-    push: (id, bytes, length) => calls.push(['push', id, Array.from(bytes.subarray(0, length))]),
+    push: (id, { bytes }, from, length) => calls.push(['push', id, [...bytes.subarray(from, from + length)]]),
     busy: note('busy'),
     setPolicy: ({ mode, byte, policy }) => calls.push(['setPolicy', mode, byte, policy.toString()]),
     corruptMode: note('corruptMode'),

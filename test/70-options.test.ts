@@ -177,7 +177,7 @@ describe('what is accepted', () => {
         blockedTotalNs: 0,
         recordsPerBatch: 1024,
         flushBytes: 1400,
-        flushRecords: 256,
+        flushRecords: 1024,
         flushDelayNs: 200_000,
       },
     });

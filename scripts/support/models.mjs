@@ -66,6 +66,7 @@ export const mutants = [
   ['park', 'LOOKS_FIRST', `URING ${small}`],
   ['park', 'NO_SECOND_LOOK', small],
   ['park', 'WAKE_BEFORE_STORE', small],
+  ['park', 'RECORDS_NEVER_WAKE', small],
   ['park', 'CLEARS_BEFORE_SLEEP', small],
   ['park', 'SLEEPS_UNARMED', `URING ${small}`],
   ['park', 'TAKES_PARKED_ONLY', small],

@@ -1,6 +1,7 @@
 import { constants } from 'node:os';
 import type { Framing } from '../encode/framing.js';
 import { AckgateError } from '../errors.js';
+import type { Bytes } from '../shared/bytes.js';
 import { type ConnectionTable, SlotState } from './connection-table.js';
 import { Drop, EgressCounters } from './counters.js';
 import { IndexedSet } from './indexed-set.js';
@@ -144,14 +145,15 @@ export class Egress {
    */
   appendFrame(
     slot: number,
-    body: Uint8Array,
+    source: Bytes,
+    from: number,
     length: number,
     tail: Uint8Array | null,
     nowNs: number,
   ): boolean {
     const total = this.#framing.headerBytes + length + (tail === null ? 0 : tail.length);
     if (total > this.buffers.room(slot) && !this.#makeRoom(slot, total, nowNs)) return false;
-    this.buffers.appendFrame(slot, this.#framing, body, length);
+    this.buffers.appendFrame(slot, this.#framing, source, from, length);
     if (tail !== null) this.buffers.appendBytes(slot, tail);
     this.#appended(slot, total, nowNs);
     return true;

@@ -1,13 +1,9 @@
 import type { Framing } from '../encode/framing.js';
+import { Bytes, copyBytes } from '../shared/bytes.js';
 import { sendBufferBytes } from './sender.js';
 
 const mask = sendBufferBytes - 1;
 const pageBytes = 4096;
-
-/** Up to this many bytes, copying words by hand is faster than a call of `set` (bench/40-copy.mjs). */
-const wordCopyBytesMax = 32;
-/** A source view up to this long is copied whole, garbage included, rather than making a view of the right length. */
-const wholeCopyBytesMax = 1024;
 
 /**
  * The send buffers of all slots: each a ring of `sendBufferBytes` bytes in one arena.
@@ -26,18 +22,16 @@ export class SendBuffers {
   readonly underWay: Uint32Array;
   /** 1: pages past the first were written since they were last given back. */
   readonly spread: Uint8Array;
-  readonly #arena: Uint8Array;
-  readonly #words: DataView;
-  readonly #scratch: Uint8Array;
+  readonly #arena: Bytes;
+  readonly #scratch: Bytes;
 
   constructor(arena: Uint8Array, slots: number) {
     this.start = new Uint32Array(slots);
     this.used = new Uint32Array(slots);
     this.underWay = new Uint32Array(slots);
     this.spread = new Uint8Array(slots);
-    this.#arena = arena;
-    this.#words = new DataView(arena.buffer, arena.byteOffset, arena.byteLength);
-    this.#scratch = new Uint8Array(sendBufferBytes);
+    this.#arena = new Bytes(arena);
+    this.#scratch = new Bytes(new Uint8Array(sendBufferBytes));
   }
 
   room(slot: number): number {
@@ -49,28 +43,29 @@ export class SendBuffers {
     return Math.min(this.used[slot], sendBufferBytes - this.start[slot]);
   }
 
-  /** Appends a frame around `source[0 … length)`. There must be room for it. */
-  appendFrame(slot: number, framing: Framing, source: Uint8Array, length: number): void {
-    const total = framing.headerBytes + length;
+  /** Appends a frame around `length` bytes of `source` from `from` on. There must be room for it. */
+  appendFrame(slot: number, framing: Framing, source: Bytes, from: number, length: number): void {
+    const { headerBytes } = framing;
     const end = (this.start[slot] + this.used[slot]) & mask;
-    const contiguous = Math.min(this.room(slot), sendBufferBytes - end);
-    if (total <= contiguous) {
-      const at = slot * sendBufferBytes + end;
-      framing.writeHeader(this.#arena, at, length);
-      this.#copy(at + framing.headerBytes, source, length, contiguous - framing.headerBytes);
-    } else {
-      framing.writeHeader(this.#scratch, 0, length);
-      this.#scratch.set(source.subarray(0, length), framing.headerBytes);
-      this.#copyAround(slot, end, this.#scratch, total);
-    }
-    this.#grow(slot, total);
+    const whole = headerBytes + length <= sendBufferBytes - end;
+    const target = whole ? this.#arena : this.#scratch;
+    const at = whole ? slot * sendBufferBytes + end : 0;
+    framing.writeHeader(target.bytes, at, length);
+    copyBytes(target, at + headerBytes, source, from, length);
+    if (!whole) this.#copyAround(slot, end, target.bytes, headerBytes + length);
+    this.#grow(slot, headerBytes + length);
   }
 
   /** Appends bytes as they are. There must be room for them. */
   appendBytes(slot: number, bytes: Uint8Array): void {
     const end = (this.start[slot] + this.used[slot]) & mask;
-    if (bytes.length <= sendBufferBytes - end) this.#arena.set(bytes, slot * sendBufferBytes + end);
-    else this.#copyAround(slot, end, bytes, bytes.length);
+    if (bytes.length <= sendBufferBytes - end) {
+      const target = this.#arena.bytes;
+      const at = slot * sendBufferBytes + end;
+      for (let i = 0; i < bytes.length; i++) target[at + i] = bytes[i];
+    } else {
+      this.#copyAround(slot, end, bytes, bytes.length);
+    }
     this.#grow(slot, bytes.length);
   }
 
@@ -92,26 +87,11 @@ export class SendBuffers {
     if (this.start[slot] + this.used[slot] > pageBytes) this.spread[slot] = 1;
   }
 
-  /** Copies `length` bytes; up to `limit` bytes from `at` on are free and may be scribbled over. */
-  #copy(at: number, source: Uint8Array, length: number, limit: number): void {
-    if (length <= wordCopyBytesMax) {
-      let i = 0;
-      for (; i + 4 <= length; i += 4) {
-        const word = source[i] | (source[i + 1] << 8) | (source[i + 2] << 16) | (source[i + 3] << 24);
-        this.#words.setInt32(at + i, word, true);
-      }
-      for (; i < length; i++) this.#arena[at + i] = source[i];
-    } else if (source.length <= Math.min(wholeCopyBytesMax, limit)) {
-      this.#arena.set(source, at);
-    } else {
-      this.#arena.set(length === source.length ? source : source.subarray(0, length), at);
-    }
-  }
-
+  /** Copies bytes to the end of the buffer, and the rest to its beginning. */
   #copyAround(slot: number, end: number, source: Uint8Array, length: number): void {
     const base = slot * sendBufferBytes;
     const first = sendBufferBytes - end;
-    this.#arena.set(source.subarray(0, first), base + end);
-    this.#arena.set(source.subarray(first, length), base);
+    this.#arena.bytes.set(source.subarray(0, first), base + end);
+    this.#arena.bytes.set(source.subarray(first, length), base);
   }
 }

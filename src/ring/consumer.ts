@@ -1,3 +1,4 @@
+import { Bytes } from '../shared/bytes.js';
 import { checkRingHandle, type RingHandle, ringLayout, slotBytes, slotLayout } from './layout.js';
 
 /** One record as the reader sees it. A flyweight: valid until the next `at` of its consumer. */
@@ -14,6 +15,11 @@ export interface RecordView {
   readonly payloadLength: number;
 }
 
+/** The same, and where the payload begins in the `memory` of the consumer. */
+export interface RecordInRing extends RecordView {
+  readonly payloadAt: number;
+}
+
 /**
  * The reading end of a ring, for one thread.
  *
@@ -23,18 +29,13 @@ export interface RecordView {
 export class Consumer {
   readonly capacity: number;
   readonly maxPayload: number;
+  /** All slots, to copy payloads from. */
+  readonly memory: Bytes;
   readonly #counters: Int32Array;
-  readonly #doubles: Float64Array;
-  readonly #ints: Uint32Array;
-  readonly #shorts: Uint16Array;
-  /** One view per slot: looking at a payload must not allocate. */
-  readonly #payloads: (Uint8Array | undefined)[];
-  readonly #buffer: SharedArrayBuffer;
-  readonly #payloadsAt: number;
   readonly #slotBytes: number;
+  readonly #view: SlotView;
   #next: number;
   #publishedSeen: number;
-  readonly #view = new SlotView();
 
   /** `lazyViews`: a slot's view is made when it is first read, for large rings that are hardly used. */
   constructor(handle: RingHandle, options: { lazyViews?: boolean } = {}) {
@@ -46,13 +47,8 @@ export class Consumer {
     this.#counters = new Int32Array(buffer, byteOffset, ringLayout.slots / 4);
     const start = byteOffset + ringLayout.slots;
     const length = capacity * this.#slotBytes;
-    this.#doubles = new Float64Array(buffer, start, length / 8);
-    this.#ints = new Uint32Array(buffer, start, length / 4);
-    this.#shorts = new Uint16Array(buffer, start, length / 2);
-    this.#buffer = buffer;
-    this.#payloadsAt = start + slotLayout.payload;
-    this.#payloads = new Array(capacity).fill(undefined);
-    if (!options.lazyViews) for (let slot = 0; slot < capacity; slot++) this.#payload(slot);
+    this.memory = new Bytes(new Uint8Array(buffer, start, length));
+    this.#view = new SlotView(this.memory.bytes, maxPayload, this.#slotBytes, options.lazyViews ?? false);
     this.#next = Atomics.load(this.#counters, ringLayout.consumed / 4);
     this.#publishedSeen = this.#next;
   }
@@ -69,25 +65,9 @@ export class Consumer {
   }
 
   /** The record `ahead` places after the next one; `ahead` must be below the last `available()`. */
-  at(ahead: number): RecordView {
-    const slot = (this.#next + ahead) & (this.capacity - 1);
-    const at = slot * this.#slotBytes;
-    const f64 = at >> 3;
+  at(ahead: number): RecordInRing {
     const view = this.#view;
-    view.wireSeq = this.#doubles[f64];
-    view.connectionId = this.#doubles[f64 + slotLayout.connectionId / 8];
-    view.receivedNs = this.#doubles[f64 + slotLayout.receivedNs / 8];
-    view.finishedNs = this.#doubles[f64 + slotLayout.finishedNs / 8];
-    view.payloadLength = this.#ints[(at + slotLayout.payloadLength) >> 2];
-    view.kind = this.#shorts[(at + slotLayout.kind) >> 1];
-    view.flags = this.#shorts[(at + slotLayout.flags) >> 1];
-    view.bytes = this.#payloads[slot] ?? this.#payload(slot);
-    return view;
-  }
-
-  #payload(slot: number): Uint8Array {
-    const view = new Uint8Array(this.#buffer, this.#payloadsAt + slot * this.#slotBytes, this.maxPayload);
-    this.#payloads[slot] = view;
+    view.lookAt(((this.#next + ahead) & (this.capacity - 1)) * this.#slotBytes);
     return view;
   }
 
@@ -113,15 +93,63 @@ export class Consumer {
   }
 }
 
-class SlotView implements RecordView {
+/** The fields of the slot that it looks at. A number that a getter returned would be an object more. */
+class SlotView implements RecordInRing {
   wireSeq = 0;
   connectionId = 0;
   receivedNs = 0;
   finishedNs = 0;
-  payloadLength = 0;
   kind = 0;
   flags = 0;
-  bytes: Uint8Array = new Uint8Array(0);
+  payloadLength = 0;
+  payloadAt = 0;
+  /** Offset of the slot in bytes. */
+  #at = 0;
+  readonly #doubles: Float64Array;
+  readonly #ints: Uint32Array;
+  readonly #shorts: Uint16Array;
+  readonly #slots: Uint8Array;
+  readonly #maxPayload: number;
+  readonly #slotBytes: number;
+  /** One view per slot: looking at a payload must not allocate. */
+  readonly #payloads: (Uint8Array | undefined)[];
+
+  constructor(slots: Uint8Array, maxPayload: number, slotBytes: number, lazyViews: boolean) {
+    const { buffer, byteOffset, byteLength } = slots;
+    this.#doubles = new Float64Array(buffer, byteOffset, byteLength / 8);
+    this.#ints = new Uint32Array(buffer, byteOffset, byteLength / 4);
+    this.#shorts = new Uint16Array(buffer, byteOffset, byteLength / 2);
+    this.#slots = slots;
+    this.#maxPayload = maxPayload;
+    this.#slotBytes = slotBytes;
+    this.#payloads = new Array(byteLength / slotBytes).fill(undefined);
+    if (!lazyViews) for (let slot = 0; slot < this.#payloads.length; slot++) this.#makeView(slot);
+  }
+
+  lookAt(at: number): void {
+    const first = at >> 3;
+    this.#at = at;
+    this.wireSeq = this.#doubles[first];
+    this.connectionId = this.#doubles[first + slotLayout.connectionId / 8];
+    this.receivedNs = this.#doubles[first + slotLayout.receivedNs / 8];
+    this.finishedNs = this.#doubles[first + slotLayout.finishedNs / 8];
+    this.payloadLength = this.#ints[(at + slotLayout.payloadLength) >> 2];
+    this.kind = this.#shorts[(at + slotLayout.kind) >> 1];
+    this.flags = this.#shorts[(at + slotLayout.flags) >> 1];
+    this.payloadAt = at + slotLayout.payload;
+  }
+
+  get bytes(): Uint8Array {
+    const slot = this.#at / this.#slotBytes;
+    return this.#payloads[slot] ?? this.#makeView(slot);
+  }
+
+  #makeView(slot: number): Uint8Array {
+    const start = slot * this.#slotBytes + slotLayout.payload;
+    const view = this.#slots.subarray(start, start + this.#maxPayload);
+    this.#payloads[slot] = view;
+    return view;
+  }
 }
 
 /** What any thread may ask of a ring without owning an end of it. */

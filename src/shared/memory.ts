@@ -25,7 +25,7 @@ export interface StageMemory {
 }
 
 /** Changes whenever a shared byte changes its place or meaning. */
-export const memoryVersion = 1;
+export const memoryVersion = 2;
 const memoryMagic = 0x41434b47; // "ACKG"
 
 /** Lines for nodes that have a name; at most `MAX_CLUSTER_SIZE` of them are connected at once. Line 0: the primary. */
@@ -38,7 +38,7 @@ const headerBytes = line;
 
 /** Control words: each is alone on its line. Values are offsets in 32-bit words from the start of the block. */
 export const Word = {
-  /** 1 while the stage sleeps in the kernel, or is about to. */
+  /** `Parked`. */
   parked: wordOfLine(0),
   /** `StageState`. */
   state: wordOfLine(1),
@@ -56,6 +56,15 @@ export const Word = {
   nodeCount: wordOfLine(7),
   /** Zone ids given out so far. */
   zoneIds: wordOfLine(8),
+} as const;
+
+/** Whether the stage sleeps in the kernel, or is about to, and who has to wake it. */
+export const Parked = {
+  awake: 0,
+  /** For any reason. */
+  forAnything: 1,
+  /** While its gate is closed a further record, which waits behind the first, is none. */
+  unlessRecord: 2,
 } as const;
 
 const wordLines = 9; // one for each word above

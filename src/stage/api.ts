@@ -67,7 +67,7 @@ export interface StageOptions {
   recordsPerBatch?: number;
   /** Flush inside a batch once one connection has this many bytes waiting (default 1400). */
   flushBytes?: number;
-  /** … or this many records were appended (default 256). */
+  /** … or this many records were appended (default 1024). */
   flushRecords?: number;
   /** … or the oldest appended byte is this old, in microseconds (default 200). */
   flushDelayUs?: number;

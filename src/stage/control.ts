@@ -1,6 +1,7 @@
 import { customModeByte, modeFromByte, Policy, type ResolvedPolicy, resolvePolicy } from '../policy/index.js';
-import { Consumer, type RecordView } from '../ring/consumer.js';
+import { Consumer, type RecordInRing } from '../ring/consumer.js';
 import { claimFull, claimOversize, Producer } from '../ring/producer.js';
+import type { Bytes } from '../shared/bytes.js';
 import type { StageMemory } from '../shared/memory.js';
 
 /**
@@ -85,7 +86,8 @@ export interface ControlHandlers {
   disconnectNow(connectionId: number, reason: number | null): void;
   disconnectDrained(connectionId: number, position: number, reason: number | null): void;
   /** The body is `bytes[0 … length)`, and is the ring's again after the call. */
-  push(connectionId: number, bytes: Uint8Array, length: number): void;
+  /** The body is `length` bytes of `source` from `from` on. */
+  push(connectionId: number, source: Bytes, from: number, length: number): void;
   busy(connectionId: number): void;
   setPolicy(policy: ResolvedPolicy): void;
   /** A mode byte, or policy text, that means nothing: the policy in force stays. */
@@ -120,7 +122,7 @@ export class ControlReader {
     return taken;
   }
 
-  #dispatch(record: RecordView): void {
+  #dispatch(record: RecordInRing): void {
     const handlers = this.#handlers;
     const { connectionId, wireSeq: value, receivedNs: extra, bytes, payloadLength } = record;
     switch (record.kind) {
@@ -134,7 +136,7 @@ export class ControlReader {
         break;
       }
       case ControlKind.push:
-        handlers.push(connectionId, bytes, payloadLength);
+        handlers.push(connectionId, this.#ring.memory, record.payloadAt, payloadLength);
         break;
       case ControlKind.busy:
         handlers.busy(connectionId);

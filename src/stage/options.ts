@@ -114,7 +114,7 @@ export function checkOptions(options: StageOptions): CheckedOptions {
       blockedTotalNs: number('blockedTotalMs', 0, 0, 2 ** 31 - 1, false) * 1e6,
       recordsPerBatch: number('recordsPerBatch', 1024, 1, 1 << 20),
       flushBytes: number('flushBytes', 1400, 1, 65_536),
-      flushRecords: number('flushRecords', 256, 1, 1 << 20),
+      flushRecords: number('flushRecords', 1024, 1, 1 << 20),
       flushDelayNs: number('flushDelayUs', 200, 0, 1e6, false) * 1e3,
     },
   };

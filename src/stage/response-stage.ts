@@ -13,10 +13,10 @@ import { DegradationLogger } from '../gate/degradation-logger.js';
 import { Gate } from '../gate/gate.js';
 import { NodeNames } from '../gate/node-names.js';
 import type { ResolvedPolicy } from '../policy/index.js';
-import { Consumer, type RecordView, RingObserver } from '../ring/consumer.js';
+import { Consumer, type RecordInRing, RingObserver } from '../ring/consumer.js';
 import type { Clock } from '../shared/clock.js';
 import type { Logger } from '../shared/logger.js';
-import { nodeLines, type StageMemory, Word } from '../shared/memory.js';
+import { nodeLines, Parked, type StageMemory, Word } from '../shared/memory.js';
 import { type ControlHandlers, ControlReader } from './control.js';
 import { DrainList } from './drain-list.js';
 import { Duties } from './duties.js';
@@ -135,7 +135,13 @@ export class ResponseStage {
       },
       onEnded: (slot, id, reason, errno, unsent) => this.#events.ended(slot, id, reason, errno, unsent),
     });
-    this.#responder = new Responder(this.egress, this.#framing, parts.encoder ?? null, this.#logger);
+    this.#responder = new Responder(
+      this.egress,
+      this.#ring.memory,
+      this.#framing,
+      parts.encoder ?? null,
+      this.#logger,
+    );
     this.#cadence = new FlushCadence({
       bytes: limits.flushBytes,
       records: limits.flushRecords,
@@ -209,7 +215,9 @@ export class ResponseStage {
 
   /** Sleeps until there may be something to do; returns at the next deadline at the latest. */
   park(): void {
-    Atomics.store(this.#words, Word.parked, 1);
+    // The crossing tracker is told of every record when it is published.
+    const anything = !this.gate.closed || this.#tracker !== null;
+    Atomics.store(this.#words, Word.parked, anything ? Parked.forAnything : Parked.unlessRecord);
     if (!this.hasWork()) {
       const nowNs = this.#parts.clock();
       const timeoutMs = Math.min(parkMsMax, Math.max(0, (this.#nextDeadlineNs() - nowNs) / 1e6));
@@ -217,7 +225,7 @@ export class ResponseStage {
       this.parks++;
       this.#parts.sender.park(timeoutMs);
     }
-    Atomics.store(this.#words, Word.parked, 0);
+    Atomics.store(this.#words, Word.parked, Parked.awake);
   }
 
   /** Ends at once, without draining: the thread is on its way out. */
@@ -295,7 +303,11 @@ export class ResponseStage {
       } else {
         this.#respond(record, now);
       }
-      if (this.#cadence.due(now)) this.#flush(now);
+      if (this.#cadence.due(now)) {
+        this.#flush(now);
+        // The call took its time: bytes appended from here on are not that old.
+        now = this.#parts.clock();
+      }
     }
     if (taken > 0) {
       // Only now: the bytes of every one of these slots have been copied out.
@@ -311,15 +323,16 @@ export class ResponseStage {
     return this.#leaving.isPast(this.egress.table.find(connectionId), (this.#ring.position + taken) | 0);
   }
 
-  #respond(record: RecordView, nowNs: number): void {
+  #respond(record: RecordInRing, nowNs: number): void {
     const timed = this.#tracker !== null;
     const startNs = timed ? this.#parts.clock() : 0;
-    const { receivedNs } = record;
     const slot = this.#responder.respond(record, nowNs);
     if (timed) this.#timings.record('encode', this.#parts.clock() - startNs);
     if (slot < 0) return;
-    if (timed && receivedNs > 0) this.#samples.add(slot, receivedNs, this.egress.appendedTotal[slot]);
-    if (this.egress.isClear(slot)) this.#cadence.note(this.egress.buffers.used[slot], nowNs);
+    if (timed && record.receivedNs > 0) {
+      this.#samples.add(slot, record.receivedNs, this.egress.appendedTotal[slot]);
+    }
+    if (this.egress.dirty.has(slot)) this.#cadence.note(this.egress.buffers.used[slot], nowNs);
   }
 
   #flush(nowNs: number): number {
@@ -435,9 +448,10 @@ export class ResponseStage {
         if (slot >= 0)
           this.#leaving.add(slot, position, reason === null ? null : this.#framing.disconnect(reason));
       },
-      push: (id, bytes, length) => {
+      push: (id, source, from, length) => {
         const slot = slotOf(id);
-        if (slot >= 0 && this.egress.appendFrame(slot, bytes, length, null, this.#nowNs)) this.pushes++;
+        if (slot >= 0 && this.egress.appendFrame(slot, source, from, length, null, this.#nowNs))
+          this.pushes++;
       },
       busy: (id) => {
         const slot = slotOf(id);

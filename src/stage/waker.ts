@@ -1,6 +1,6 @@
 import type { RingPeer } from '../ring/producer.js';
 import type { Clock } from '../shared/clock.js';
-import { Word } from '../shared/memory.js';
+import { Parked, Word } from '../shared/memory.js';
 import { StageState } from './state.js';
 
 /** Wakes a parked stage from any thread, and tells a producer when to stop. */
@@ -19,9 +19,8 @@ export class Waker implements RingPeer {
   /** Call it after storing what the stage is to see: it looks once more after it has set the word. */
   wake(): void {
     const words = this.#words;
-    if (Atomics.load(words, Word.parked) === 0) return;
-    if (Atomics.compareExchange(words, Word.parked, 1, 0) !== 1) return;
-    if (Atomics.load(words, Word.state) < StageState.failed) this.#write();
+    if (Atomics.load(words, Word.parked) === Parked.awake) return;
+    if (Atomics.exchange(words, Word.parked, Parked.awake) !== Parked.awake) this.#rouse();
   }
 
   /** The descriptor is about to be closed: another one may get its number. */
@@ -29,8 +28,12 @@ export class Waker implements RingPeer {
     this.#write = () => {};
   }
 
+  /** As `wake`, for a record that was published. */
   published(): void {
-    this.wake();
+    const words = this.#words;
+    if (Atomics.load(words, Word.parked) !== Parked.forAnything) return;
+    const { forAnything, awake } = Parked;
+    if (Atomics.compareExchange(words, Word.parked, forAnything, awake) === forAnything) this.#rouse();
   }
 
   stopped(): boolean {
@@ -39,5 +42,9 @@ export class Waker implements RingPeer {
 
   stampNs(): number {
     return Atomics.load(this.#words, Word.timings) === 0 ? 0 : this.#clock();
+  }
+
+  #rouse(): void {
+    if (Atomics.load(this.#words, Word.state) < StageState.failed) this.#write();
   }
 }

@@ -231,8 +231,8 @@ export const egressMutants: readonly Mutant[] = [
         patches: [
           {
             file: 'stage/response-stage.js',
-            find: 'this.#samples.add(slot, receivedNs, this.egress.appendedTotal[slot]);',
-            replace: "this.#timings.record('serverEndToEnd', this.#parts.clock() - receivedNs);",
+            find: 'this.#samples.add(slot, record.receivedNs, this.egress.appendedTotal[slot]);',
+            replace: "this.#timings.record('serverEndToEnd', this.#parts.clock() - record.receivedNs);",
           },
         ],
       },

@@ -5,7 +5,7 @@ const stage = 'stage/response-stage.js';
 
 /** Neither the cadence nor a full buffer makes the stage flush. */
 const noFlushWithin: readonly Patch[] = [
-  { file: stage, find: 'if (this.#cadence.due(now)) this.#flush(now);', replace: '' },
+  { file: stage, find: 'if (this.#cadence.due(now)) {', replace: 'if (false) {' },
   {
     file: 'egress/egress.js',
     find: 'const flushes = this.dirty.has(slot);',
