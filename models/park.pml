@@ -1,9 +1,9 @@
 /*
- * Parking: src/stage/waker.ts (wake, published, #rouse, stopped), src/stage/response-stage.ts (park, hasWork, doWork, #takeControl,
- * #release, #discard, #endings, #fence, #drain, abandon), src/ring/producer.ts (publish), src/gate/cursors.ts (advance)
- * over src/gate/cursor-lines.ts (write), src/stage/control.ts (#send, take), src/stage/controlled-stage.ts (fence,
- * abandon, close), src/gate/gate.ts (changed, evaluate, hold, forget), native/posix_sender.cc and native/uring_sender.cc
- * (park), native/wake_descriptor.cc (wake, clearWake).
+ * Parking: src/stage/waker.ts (wake, published, #rouseForRecord, #rouse, stopped), src/stage/response-stage.ts (park,
+ * hasWork, doWork, #takeControl, #release, #discard, #endings, #fence, #drain, abandon), src/ring/producer.ts
+ * (publish), src/gate/cursors.ts (advance) over src/gate/cursor-lines.ts (write), src/stage/control.ts (#send, take),
+ * src/stage/controlled-stage.ts (fence, abandon, close), src/gate/gate.ts (changed, evaluate, hold, forget),
+ * native/posix_sender.cc and native/uring_sender.cc (park), native/wake_descriptor.cc (wake, clearWake).
  *
  * Each writer may stop after any of its steps' ends, so that every one of them is the last at some time and a wake-up
  * that is lost isn't made good by the next. The stage never wakes by itself: only the deadline of a drain is left in,

@@ -9,6 +9,13 @@ export const claimStopped = -2;
 /** `claim` was asked for more than `maxPayload` bytes. */
 export const claimOversize = -3;
 
+// What `#claimed` is when it is not a slot.
+const noClaim = -1;
+const notOwner = -2;
+
+const consumedAt = ringLayout.consumed / 4;
+const publishedAt = ringLayout.published / 4;
+const payloadAt = slotLayout.payload;
 // Places within a slot, in elements of the array that each field is written through.
 const connectionIdAt = slotLayout.connectionId / 8;
 const receivedNsAt = slotLayout.receivedNs / 8;
@@ -16,7 +23,8 @@ const finishedNsAt = slotLayout.finishedNs / 8;
 const highestSeqAt = slotLayout.highestSeq / 8;
 const kindAt = slotLayout.kind / 2;
 const flagsAt = slotLayout.flags / 2;
-const publishedAt = ringLayout.published / 4;
+const payloadLengthAt = slotLayout.payloadLength / 4;
+const uint16Max = 0xffff;
 
 export type PublishResult = 'ok' | 'full' | 'stopped' | 'oversize';
 
@@ -47,6 +55,8 @@ export interface RingPeer {
   stampNs(): number;
 }
 
+const nobody: RingPeer = { stopped: () => false, published: () => {}, stampNs: () => 0 };
+
 /**
  * The writing end of a ring, for one thread at a time.
  *
@@ -62,13 +72,14 @@ export class Producer {
   readonly #doubles: Float64Array;
   readonly #ints: Uint32Array;
   readonly #shorts: Uint16Array;
-  readonly #peer: RingPeer | null;
+  readonly #peer: RingPeer;
   readonly #slotBytes: number;
   readonly #token: number;
-  #owner = false;
   #next = 0;
-  #consumedSeen = 0;
-  #claimed = -1;
+  /** `#next` of a full ring, as far as is known. */
+  #fullAt = 0;
+  /** Offset of the claimed slot, `noClaim` or `notOwner`. */
+  #claimed = notOwner;
   #highestSeq = 0;
 
   constructor(handle: RingHandle, peer: RingPeer | null = null) {
@@ -84,7 +95,7 @@ export class Producer {
     this.#doubles = new Float64Array(buffer, start, length / 8);
     this.#ints = new Uint32Array(buffer, start, length / 4);
     this.#shorts = new Uint16Array(buffer, start, length / 2);
-    this.#peer = peer;
+    this.#peer = peer ?? nobody;
     this.#token = Atomics.add(this.#counters, ringLayout.tokens / 4, 1) + 1;
   }
 
@@ -96,20 +107,17 @@ export class Producer {
    * @throws ERR_ACKGATE_RING_ORDER after a claim that was neither published nor aborted
    */
   claim(payloadLength: number): number {
-    if (!this.#owner) this.#takeOwnership();
-    if (this.#claimed >= 0 || !Number.isInteger(payloadLength) || payloadLength < 0) {
-      throw claimError(this.#claimed, payloadLength, this.maxPayload);
+    if (this.#claimed !== noClaim || !isWhole(payloadLength) || payloadLength > this.maxPayload) {
+      const refused = this.#begin(payloadLength);
+      if (refused < 0) return refused;
     }
-    if (this.#peer?.stopped()) return claimStopped;
-    if (payloadLength > this.maxPayload) return claimOversize;
-    if (((this.#next - this.#consumedSeen) | 0) >= this.capacity) {
-      this.#consumedSeen = Atomics.load(this.#counters, ringLayout.consumed / 4);
-      if (((this.#next - this.#consumedSeen) | 0) >= this.capacity) return claimFull;
-    }
-    const at = (this.#next & (this.capacity - 1)) * this.#slotBytes;
-    this.#ints[(at + slotLayout.payloadLength) >> 2] = payloadLength;
+    if (this.#peer.stopped()) return claimStopped;
+    const next = this.#next;
+    if (next === this.#fullAt && !this.#findRoom()) return claimFull;
+    const at = (next & (this.capacity - 1)) * this.#slotBytes;
+    this.#ints[(at >> 2) + payloadLengthAt] = payloadLength;
     this.#claimed = at;
-    return at + slotLayout.payload;
+    return at + payloadAt;
   }
 
   /**
@@ -124,8 +132,10 @@ export class Producer {
       at < 0 ||
       !isSequence(wireSeq) ||
       !isSequence(connectionId) ||
-      !isUint16(kind) ||
-      !isUint16(flags) ||
+      !isWhole(kind) ||
+      kind > uint16Max ||
+      !isWhole(flags) ||
+      flags > uint16Max ||
       !isTime(receivedNs)
     ) {
       throw publishError(at, connectionId, wireSeq, receivedNs);
@@ -136,22 +146,24 @@ export class Producer {
     doubles[f64] = wireSeq;
     doubles[f64 + connectionIdAt] = connectionId;
     doubles[f64 + receivedNsAt] = receivedNs;
-    doubles[f64 + finishedNsAt] = this.#peer === null ? 0 : this.#peer.stampNs();
+    doubles[f64 + finishedNsAt] = this.#peer.stampNs();
     doubles[f64 + highestSeqAt] = this.#highestSeq;
     const u16 = at >> 1;
-    this.#shorts[u16 + kindAt] = kind;
-    this.#shorts[u16 + flagsAt] = flags;
-    this.#claimed = -1;
-    this.#next = (this.#next + 1) | 0;
+    const shorts = this.#shorts;
+    shorts[u16 + kindAt] = kind;
+    shorts[u16 + flagsAt] = flags;
+    this.#claimed = noClaim;
+    const next = (this.#next + 1) | 0;
+    this.#next = next;
     // The one store that hands the slot over; sequentially consistent, so that the look at the reader's
     // `parked` word behind it can't move ahead of it.
-    Atomics.store(this.#counters, publishedAt, this.#next);
-    this.#peer?.published();
+    Atomics.store(this.#counters, publishedAt, next);
+    this.#peer.published();
   }
 
   /** Gives the claimed slot back unpublished. Does nothing without a claim. */
   abort(): void {
-    this.#claimed = -1;
+    if (this.#claimed >= 0) this.#claimed = noClaim;
   }
 
   /** Claims, copies and publishes one record. A full ring, a stopped reader and an oversize payload are values. */
@@ -177,9 +189,8 @@ export class Producer {
 
   /** Lets another producer take the writing end. An open claim is aborted. */
   release(): void {
-    if (!this.#owner) return;
-    this.#claimed = -1;
-    this.#owner = false;
+    if (this.#claimed === notOwner) return;
+    this.#claimed = notOwner;
     Atomics.store(this.#counters, ringLayout.producer / 4, 0);
   }
 
@@ -188,9 +199,27 @@ export class Producer {
    * still runs and is robbed of it corrupts the ring: be sure.
    */
   takeOver(): void {
-    if (this.#owner) return;
+    if (this.#claimed !== notOwner) return;
     Atomics.store(this.#counters, ringLayout.producer / 4, this.#token);
     this.#resume();
+  }
+
+  // What is rare is apart from `claim` and `publish`, and what they call for every record is tiny: all of it has to be
+  // inlined together into the engine's function, or every sequence beyond 2^31 costs an object for the call.
+
+  /** Takes the writing end at the first claim; refuses what can't be claimed. 0: go on. */
+  #begin(payloadLength: number): number {
+    if (this.#claimed === notOwner) this.#takeOwnership();
+    if (this.#claimed >= 0 || !isWhole(payloadLength)) {
+      throw claimError(this.#claimed, payloadLength, this.maxPayload);
+    }
+    if (payloadLength <= this.maxPayload) return 0;
+    return this.#peer.stopped() ? claimStopped : claimOversize;
+  }
+
+  #findRoom(): boolean {
+    this.#fullAt = (Atomics.load(this.#counters, consumedAt) + this.capacity) | 0;
+    return this.#next !== this.#fullAt;
   }
 
   #takeOwnership(): void {
@@ -207,28 +236,26 @@ export class Producer {
 
   /** Goes on where the last owner stopped. */
   #resume(): void {
-    this.#owner = true;
-    this.#next = Atomics.load(this.#counters, ringLayout.published / 4);
-    this.#consumedSeen = Atomics.load(this.#counters, ringLayout.consumed / 4);
+    this.#claimed = noClaim;
+    this.#next = Atomics.load(this.#counters, publishedAt);
+    this.#findRoom();
     const last = ((this.#next - 1) & (this.capacity - 1)) * this.#slotBytes;
     this.#highestSeq = this.#doubles[(last + slotLayout.highestSeq) >> 3];
   }
+}
+
+function isWhole(value: number): boolean {
+  return Number.isInteger(value) && value >= 0;
 }
 
 function isSequence(value: number): boolean {
   return Number.isSafeInteger(value) && value >= 0;
 }
 
-function isUint16(value: number): boolean {
-  return Number.isInteger(value) && value >= 0 && value <= 0xffff;
-}
-
 function isTime(value: number): boolean {
   return Number.isFinite(value) && value >= 0;
 }
 
-// Apart from `publish`: that must stay small enough to be inlined, or every sequence beyond 2^31 costs an object for
-// the call.
 function publishError(
   claimed: number,
   connectionId: unknown,

@@ -30,10 +30,7 @@ export class Waker implements RingPeer {
 
   /** As `wake`, for a record that was published. */
   published(): void {
-    const words = this.#words;
-    if (Atomics.load(words, Word.parked) !== Parked.forAnything) return;
-    const { forAnything, awake } = Parked;
-    if (Atomics.compareExchange(words, Word.parked, forAnything, awake) === forAnything) this.#rouse();
+    if (Atomics.load(this.#words, Word.parked) === Parked.forAnything) this.#rouseForRecord();
   }
 
   stopped(): boolean {
@@ -42,6 +39,12 @@ export class Waker implements RingPeer {
 
   stampNs(): number {
     return Atomics.load(this.#words, Word.timings) === 0 ? 0 : this.#clock();
+  }
+
+  // Apart from `published`, which has to be small enough to be inlined into the engine's function with the rest.
+  #rouseForRecord(): void {
+    const { forAnything, awake } = Parked;
+    if (Atomics.compareExchange(this.#words, Word.parked, forAnything, awake) === forAnything) this.#rouse();
   }
 
   #rouse(): void {
