@@ -176,7 +176,7 @@ describe('what is accepted', () => {
         blockedTimeoutNs: 5e9,
         blockedTotalNs: 0,
         recordsPerBatch: 1024,
-        flushBytes: 1400,
+        flushBytes: 16_384,
         flushRecords: 1024,
         flushDelayNs: 200_000,
       },

@@ -1,6 +1,6 @@
 /** When to flush inside a batch: the first of three limits, each over connections with nothing under way. */
 export interface CadenceLimits {
-  /** Bytes waiting on one connection: about one segment, which goes out at once with `TCP_NODELAY`. */
+  /** Bytes waiting on one connection: well below what its buffer holds. */
   bytes: number;
   /** Records appended since the last flush. */
   records: number;
