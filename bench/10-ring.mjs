@@ -4,14 +4,11 @@
 //   node bench/10-ring.mjs [--json] [--smoke]
 
 import { execFileSync } from 'node:child_process';
-import { PerformanceObserver } from 'node:perf_hooks';
-import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { Worker } from 'node:worker_threads';
-import { createRing } from '../dist/ring/index.js';
-import { createNaiveRing } from './support/naive-ring.mjs';
-import { connectionId, expectedSum, firstSeq, variants } from './support/ring-variants.mjs';
+import { countCollections } from './support/collections.mjs';
+import { connectionId, expectedSum, firstSeq, ringVariants } from './support/ring-variants.mjs';
 import { interleaved, machine } from './support/rounds.mjs';
+import { createRings, openTwoThreads } from './support/two-threads.mjs';
 
 const json = process.argv.includes('--json');
 const smoke = process.argv.includes('--smoke');
@@ -21,19 +18,9 @@ const batch = 64;
 const capacity = 4096;
 const payload = new Uint8Array(48).fill(3);
 
-const createRings = () => ({
-  ring: createRing({ capacity, maxPayload: 448 }),
-  naive: createNaiveRing(capacity * 128),
-});
-
-let collections = 0;
-new PerformanceObserver((list) => {
-  collections += list.getEntries().length;
-}).observe({ entryTypes: ['gc'] });
-
 /** Writes and reads in turn, on this thread. */
 function oneThread({ writer, reader }) {
-  const rings = createRings();
+  const rings = createRings({ capacity, payloadBytes: payload.length });
   const state = { sum: new Float64Array(1) };
   const write = writer(rings, payload);
   const read = reader(rings, state);
@@ -69,43 +56,14 @@ function plainArray() {
   });
 }
 
-/** Writes here while a Worker reads. */
-async function twoThreads(name) {
-  const rings = createRings();
-  const turn = new Int32Array(new SharedArrayBuffer(8));
-  const worker = new Worker(new URL('./support/ring-reader.mjs', import.meta.url), {
-    workerData: { name, rings, turn },
-  });
-  await new Promise((resolve) => worker.once('message', resolve));
-  const write = variants[name].writer(rings, payload);
-  const run = () => {
-    Atomics.store(turn, 1, 0);
-    Atomics.store(turn, 0, records);
-    Atomics.notify(turn, 0);
-    const start = process.hrtime.bigint();
-    for (let i = 0; i < records; ) if (write(i)) i++;
-    while (Atomics.load(turn, 1) === 0);
-    return Number(process.hrtime.bigint() - start) / records;
-  };
-  const end = () => {
-    Atomics.store(turn, 0, -1);
-    Atomics.notify(turn, 0);
-  };
-  return { run, end };
-}
-
 /** Collections while `run` runs once more, after it was warmed up. */
-async function collectionsOf(run) {
+function collectionsOf(run) {
   for (let warm = 0; warm < 3; warm++) run();
-  await setTimeout(20);
-  const before = collections;
-  run();
-  await setTimeout(20);
-  return collections - before;
+  return countCollections(run);
 }
 
 const single = Object.fromEntries(
-  Object.entries(variants).map(([name, variant]) => [name, () => oneThread(variant)]),
+  Object.entries(ringVariants).map(([name, variant]) => [name, () => oneThread(variant)]),
 );
 single['plain array'] = plainArray;
 
@@ -128,12 +86,12 @@ const oneThreadNs = interleaved(
 );
 
 const pairs = {};
-for (const name of Object.keys(variants)) pairs[name] = await twoThreads(name);
+for (const name of Object.keys(ringVariants)) pairs[name] = await openTwoThreads(name, { capacity, payload });
 const twoThreadsNs = interleaved(
-  Object.fromEntries(Object.entries(pairs).map(([name, { run }]) => [name, run])),
+  Object.fromEntries(Object.entries(pairs).map(([name, { run }]) => [name, () => run(records)])),
   rounds,
 );
-for (const { end } of Object.values(pairs)) end();
+for (const { end } of Object.values(pairs)) await end();
 
 const rows = Object.keys(single).map((name) => ({
   name,

@@ -1,17 +1,32 @@
-// The other thread of bench/10-ring.mjs: reads so many records in the way that is named, then tells.
+// The other thread of bench/support/two-threads.mjs: reads so many records in the way that is named, then tells.
 import { parentPort, workerData } from 'node:worker_threads';
 import { variants } from './ring-variants.mjs';
 
-const { name, rings, turn } = workerData;
-const state = { sum: new Float64Array(1) };
-const read = variants[name].reader(rings, state);
-parentPort.postMessage('ready');
-for (;;) {
-  // turn[0]: records to read, 0: wait, -1: end; turn[1]: 1 once they were read.
-  Atomics.wait(turn, 0, 0);
-  const records = Atomics.load(turn, 0);
-  if (records < 0) break;
-  for (let taken = 0; taken < records; ) taken += read(256);
+// turn[0]: records to read, 0: wait; turn[1]: 1 once they were read.
+const { name, rings, turn, state } = workerData;
+
+function done() {
   Atomics.store(turn, 0, 0);
   Atomics.store(turn, 1, 1);
+}
+
+if (variants[name].messages) {
+  let taken = 0;
+  const read = variants[name].reader(rings, state);
+  parentPort.on('message', (message) => {
+    taken += read(message);
+    if (taken < Atomics.load(turn, 0)) return;
+    taken = 0;
+    done();
+  });
+  parentPort.postMessage('ready');
+} else {
+  const read = variants[name].reader(rings, state);
+  parentPort.postMessage('ready');
+  for (;;) {
+    Atomics.wait(turn, 0, 0);
+    const records = Atomics.load(turn, 0);
+    for (let taken = 0; taken < records; ) taken += read(256);
+    done();
+  }
 }

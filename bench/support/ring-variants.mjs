@@ -1,14 +1,17 @@
 import { Consumer, claimFull, Producer } from '../../dist/ring/index.js';
 import { NaiveRing } from './naive-ring.mjs';
+import { ringbufReader, ringbufWriter } from './ringbuf-ring.mjs';
 
 // Beyond 2^31, where a number that is passed or stored the wrong way costs an object.
 export const firstSeq = 2 ** 40;
 export const connectionId = 2 ** 40 + 5;
 
+const messagesInBatch = 64;
+
 /**
  * Ways to bring records from one end to the other. `writer` returns a function that offers one record and says
  * whether it was taken; `reader` one that takes up to `limit` and returns how many, adding to `state.sum` what it
- * read.
+ * read. Those that send `messages` can only run between two threads, and their reader gets one message.
  */
 export const variants = {
   'claim/publish': {
@@ -51,14 +54,74 @@ export const variants = {
       };
     },
   },
+  'ringbuf.js': {
+    writer({ ringbuf }, payload) {
+      const push = ringbufWriter(ringbuf);
+      return (i) => push(connectionId, firstSeq + i, payload);
+    },
+    reader({ ringbuf }, { sum }) {
+      return ringbufReader(ringbuf, (wireSeq, bytes, at) => {
+        sum[0] += wireSeq - firstSeq + bytes[at];
+      });
+    },
+  },
+  postMessage: {
+    messages: true,
+    writer({ window, taken }, payload, worker) {
+      let sent = Atomics.load(taken, 0);
+      return (i) => {
+        if (sent - Atomics.load(taken, 0) >= window) return false;
+        worker.postMessage({ connectionId, wireSeq: firstSeq + i, payload });
+        sent++;
+        return true;
+      };
+    },
+    reader({ taken }, { sum }) {
+      return ({ wireSeq, payload }) => {
+        sum[0] += wireSeq - firstSeq + payload[0];
+        Atomics.add(taken, 0, 1);
+        return 1;
+      };
+    },
+  },
+  /** An array of records per message: the reader hears of them later, and each costs less. */
+  'postMessage of batches': {
+    messages: true,
+    writer({ window, taken }, payload, worker) {
+      let sent = Atomics.load(taken, 0);
+      let batch = [];
+      return (i) => {
+        if (sent - Atomics.load(taken, 0) >= window) return false;
+        // Each with bytes of its own, as an engine's answers have: an array that comes twice would be sent once.
+        batch.push({ connectionId, wireSeq: firstSeq + i, payload: payload.slice() });
+        sent++;
+        if (batch.length === messagesInBatch) {
+          worker.postMessage(batch);
+          batch = [];
+        }
+        return true;
+      };
+    },
+    reader({ taken }, { sum }) {
+      return (records) => {
+        for (const { wireSeq, payload } of records) sum[0] += wireSeq - firstSeq + payload[0];
+        Atomics.add(taken, 0, records.length);
+        return records.length;
+      };
+    },
+  },
 };
+
+/** Those that need no event loop to read, and so run on one thread too. */
+export const ringVariants = Object.fromEntries(
+  Object.entries(variants).filter(([, variant]) => !variant.messages),
+);
 
 function readRing({ ring }, state) {
   const consumer = new Consumer(ring);
   const { sum } = state;
   return (limit) => {
-    const available = consumer.available();
-    const count = Math.min(available, limit);
+    const count = Math.min(consumer.available(), limit);
     for (let i = 0; i < count; i++) {
       const record = consumer.at(i);
       sum[0] += record.wireSeq - firstSeq + record.bytes[0];
