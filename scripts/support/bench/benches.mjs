@@ -1,0 +1,17 @@
+/** What `npm run bench` runs, in this order, and what becomes a part of docs/BENCHMARKS.md. */
+export const benches = [
+  { name: 'egress', script: 'bench/50-egress.mjs' },
+  { name: 'latency', script: 'bench/72-latency.mjs' },
+  { name: 'isolation', script: 'bench/62-isolation.mjs' },
+  { name: 'scale', script: 'bench/75-scale.mjs' },
+  { name: 'micro', script: 'bench/20-micro.mjs' },
+];
+
+/** The case that the ratios in a sentence are about. */
+export const headline = { connections: 256, frames: 4, bytes: 64 };
+
+/** Where results are kept, what the lead writes by hand, and what is generated; from the project's folder. */
+export const resultsFolder = 'bench/results';
+export const triedFile = 'bench/TRIED.md';
+export const pageFile = 'docs/BENCHMARKS.md';
+export const chartsFolder = 'docs/benchmarks';
