@@ -176,7 +176,7 @@ describe('what is accepted', () => {
         blockedTimeoutNs: 5e9,
         blockedTotalNs: 0,
         recordsPerBatch: 1024,
-        flushBytes: 16_384,
+        flushBytes: 32_768,
         flushRecords: 1024,
         flushDelayNs: 200_000,
       },

@@ -6,6 +6,8 @@ import { threadCpuNs, threadIds } from './threads.mjs';
 
 const frameHeaderBytes = 4;
 const recordsPerBatchMax = 1024;
+/** Half a send buffer: so far the engine may get ahead of a client, whom the stage would drop when the buffer is full. */
+const aheadBytesMax = 32_768;
 
 /**
  * The whole stage in its Worker, as users run it, and the thread that calls this as the matching engine that feeds it.
@@ -33,9 +35,21 @@ export async function startMeasuredStage({ connections, backend, bodyBytes, reco
   const { producer, cursors } = stage;
   const bodies = new Bytes(Buffer.concat(makeBodies(bodyBytes)));
   const slots = new Bytes(producer.bytes);
+  const frameBytes = frameHeaderBytes + bodyBytes;
   let sequence = 0;
-  let bytes = 0;
+  let sentBytes = 0;
   let turn = 0;
+
+  /** Waits until no more than `ahead` of the bytes published so far are not sent. */
+  function untilSent(ahead) {
+    while (sequence * frameBytes - sentBytes > ahead) {
+      const { bytesSent, recordsDiscarded } = stage.status();
+      // This thread has no turn to hear of it in an event.
+      if (recordsDiscarded > 0) throw new Error('the stage has dropped a connection');
+      if (bytesSent === sentBytes) Atomics.wait(tick, 0, 0, 0.1);
+      sentBytes = bytesSent;
+    }
+  }
 
   /** The stage sleeps soon after its last byte; only then its clock is exact. */
   async function asleep() {
@@ -43,7 +57,7 @@ export async function startMeasuredStage({ connections, backend, bodyBytes, reco
     do {
       ({ parks } = stage.status());
       await sleep(1);
-    } while (stage.status().parks === parks && stage.status().bytesSent < bytes);
+    } while (stage.status().parks === parks && sequence * frameBytes > stage.status().bytesSent);
     await sleep(5);
   }
 
@@ -72,9 +86,10 @@ export async function startMeasuredStage({ connections, backend, bodyBytes, reco
         Atomics.wait(tick, 0, 0, 0.1);
       }
     },
-    /** Everything published so far is durable. */
+    /** Everything published so far is durable. Waits while the clients are too far behind. */
     commit() {
       cursors.primary.advance(sequence);
+      untilSent(aheadBytesMax * connections);
     },
     /** What the stage's thread uses to send the `responses` that `publishAll` publishes. */
     async measure(responses, publishAll) {
@@ -83,8 +98,7 @@ export async function startMeasuredStage({ connections, backend, bodyBytes, reco
       const startCpuNs = threadCpuNs(thread);
       const startNs = process.hrtime.bigint();
       publishAll();
-      bytes += responses * (frameHeaderBytes + bodyBytes);
-      while (stage.status().bytesSent < bytes) Atomics.wait(tick, 0, 0, 0.1);
+      untilSent(0);
       const wallNs = Number(process.hrtime.bigint() - startNs);
       await sleep(5); // for the stage to fall asleep
       const after = stage.status();

@@ -65,7 +65,7 @@ export interface StageOptions {
   kernelSendBufferBytes?: number;
   /** Most records taken in one round (default 1024). */
   recordsPerBatch?: number;
-  /** Flush inside a batch once one connection has this many bytes waiting (default 16,384). */
+  /** Flush inside a batch once one connection has this many bytes waiting (default 32,768). */
   flushBytes?: number;
   /** … or this many records were appended (default 1024). */
   flushRecords?: number;

@@ -113,7 +113,7 @@ export function checkOptions(options: StageOptions): CheckedOptions {
       blockedTimeoutNs: number('blockedTimeoutMs', 5000, 1, 2 ** 31 - 1, false) * 1e6,
       blockedTotalNs: number('blockedTotalMs', 0, 0, 2 ** 31 - 1, false) * 1e6,
       recordsPerBatch: number('recordsPerBatch', 1024, 1, 1 << 20),
-      flushBytes: number('flushBytes', 16_384, 1, 65_536),
+      flushBytes: number('flushBytes', 32_768, 1, 65_536),
       flushRecords: number('flushRecords', 1024, 1, 1 << 20),
       flushDelayNs: number('flushDelayUs', 200, 0, 1e6, false) * 1e3,
     },

@@ -1,6 +1,7 @@
 /** What `npm run bench` runs, in this order, and what becomes a part of docs/BENCHMARKS.md. */
 export const benches = [
   { name: 'egress', script: 'bench/50-egress.mjs' },
+  { name: 'candidates', script: 'bench/52-candidates.mjs' },
   { name: 'latency', script: 'bench/72-latency.mjs' },
   { name: 'isolation', script: 'bench/62-isolation.mjs' },
   { name: 'scale', script: 'bench/75-scale.mjs' },

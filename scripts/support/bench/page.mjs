@@ -13,6 +13,7 @@ import { egressVariants } from './variants.mjs';
 
 const titles = {
   egress: 'What sending a response costs',
+  candidates: 'Set-ups and limits that were compared',
   latency: 'Latency',
   isolation: 'What sick clients cost the healthy ones',
   scale: 'As connections grow',

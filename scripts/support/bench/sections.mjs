@@ -168,6 +168,23 @@ export function scale(result, chart) {
 
 const optional = (what, value, write = spread) => (middle(value) === null ? [] : [[what, write(value)]]);
 
+/** Set-ups and limits side by side; the first of each comparison is what is in use. */
+export function candidates(result) {
+  return paragraphs(
+    'The first row of each table is what is in use; the others are compared with it, round by round.',
+    ...list(result.comparisons).map(({ what, connections, frames, bytes, order, rows }) =>
+      table(
+        [
+          `${what}: ${count(connections)} connections × ${frames} × ${bytes} B, ${order}`,
+          '>CPU per response, ns',
+          '>÷ the first',
+        ],
+        rows.map(({ name, cpuNs, overInUse }) => [name, spread(cpuNs), ratios(overInUse)]),
+      ),
+    ),
+  );
+}
+
 const microWords = {
   'ring-two-threads': 'ring between two threads, 64 B records',
   'post-message-two-threads': '`postMessage` between two threads, a message per record',
