@@ -41,4 +41,15 @@ export class EgressCounters {
   heartbeats = 0;
   encoderErrors = 0;
   readonly drops = new Float64Array(dropReasons.length);
+
+  constructor() {
+    // A field that outgrows 31 bits changes its representation, and with it all compiled code that knows this class has
+    // to be compiled again: better now than after two gigabytes.
+    const fields = this as unknown as Record<string, number>;
+    for (const name of Object.keys(fields)) {
+      if (typeof fields[name] !== 'number') continue;
+      fields[name] = 2 ** 40;
+      fields[name] = 0;
+    }
+  }
 }
