@@ -9,7 +9,7 @@
 // `--quick` measures only the case that the ratios are quoted from.
 
 import { fileURLToPath } from 'node:url';
-import { buildReference, reference } from './support/reference.mjs';
+import { buildReference, reference, uringFault } from './support/reference.mjs';
 import { machine, spread } from './support/rounds.mjs';
 import { cpuNs, measureInTurn, perSecond } from './support/senders.mjs';
 
@@ -51,9 +51,11 @@ function programs({ connections, frames, bytes }) {
   };
 }
 
-/** `limit` and `classic` are missing where there is no liburing. */
+/** Only `posix` and `net.Socket` are there without io_uring. */
 const measure = async (shape) => {
-  const all = Object.entries(programs(shape)).filter(([, argv]) => argv[0] !== null);
+  const all = Object.entries(programs(shape)).filter(
+    ([name, argv]) => argv[0] !== null && (name !== 'uring' || noUring === null),
+  );
   const there = Object.fromEntries(all.map(([name, argv]) => [name, { argv }]));
   return summary(shape, await measureInTurn(there, shape, { rounds, roundMs, warmUps }));
 };
@@ -108,6 +110,8 @@ function print({ connections, frames, bytes, order, variants, ratios }) {
 }
 
 buildReference();
+const noUring = uringFault();
+if (noUring !== null) console.error(`without io_uring: ${noUring}`);
 const results = [];
 if (!json) console.log(`${rounds} rounds, median (quartiles); ${JSON.stringify(machine())}`);
 for (const shape of cases) {

@@ -4,7 +4,7 @@
 //   node bench/52-candidates.mjs [--json] [--smoke]
 
 import { fileURLToPath } from 'node:url';
-import { buildReference, reference } from './support/reference.mjs';
+import { buildReference, reference, uringFault } from './support/reference.mjs';
 import { machine, spread } from './support/rounds.mjs';
 import { cpuNs, measureInTurn } from './support/senders.mjs';
 
@@ -75,11 +75,8 @@ function print({ what, connections, frames, bytes, order, rows }) {
 
 buildReference();
 if (reference('limit') === null) {
-  console.log(
-    json
-      ? JSON.stringify({ bench: 'candidates', skipped: 'no liburing' })
-      : 'skipped: there is no liburing here',
-  );
+  const skipped = `no io_uring: ${uringFault() ?? 'liburing is missing'}`;
+  console.log(json ? JSON.stringify({ bench: 'candidates', skipped }) : `skipped: ${skipped}`);
   process.exit(0);
 }
 if (!json) console.log(`${effort.rounds} rounds, median (quartiles); ${JSON.stringify(machine())}`);

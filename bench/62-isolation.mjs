@@ -31,7 +31,7 @@ const rounds = smoke ? 1 : 7;
 const clients = 256;
 const patients = 26;
 const pace = { rate: 20_000, perTick: 20, bytes: 1024 };
-const seconds = smoke ? 0.7 : 1.6;
+const seconds = smoke ? 1.2 : 1.6;
 const warmUpSeconds = smoke ? 0.1 : 0.2;
 
 const closing = { receiveBytes: 4096, segmentBytes: 300 };

@@ -8,12 +8,12 @@
 // way through loopback, up to waking the client, is work of the thread that sends it.
 import { fileURLToPath } from 'node:url';
 import { nativeAddon } from '#ackgate/egress/native.js';
-import { buildReference, connectedPeers, reference } from './support/reference.mjs';
+import { buildReference, connectedPeers, reference, uringFault } from './support/reference.mjs';
 import { machine, spread } from './support/rounds.mjs';
 
 const smoke = process.argv.includes('--smoke');
 const json = process.argv.includes('--json');
-const backend = 'uring';
+const backend = uringFault() === null ? 'uring' : 'posix';
 const bodyBytes = 64;
 const frameBytes = 4 + bodyBytes;
 /** What one round answers, whatever the number of connections. */

@@ -1,3 +1,4 @@
+import { openSync, readSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startStage } from 'ackgate';
 import { Bytes, copyBytes } from '../../dist/shared/bytes.js';
@@ -6,8 +7,13 @@ import { threadCpuNs, threadIds } from './threads.mjs';
 
 const frameHeaderBytes = 4;
 const recordsPerBatchMax = 1024;
-/** Half a send buffer: so far the engine may get ahead of a client, whom the stage would drop when the buffer is full. */
-const aheadBytesMax = 32_768;
+/**
+ * So far the engine may get ahead of a client: the kernel takes that much for it, so that nobody's send buffer fills up, for
+ * which the stage would drop him.
+ */
+const aheadBytesMax = 131_072;
+/** Much longer than a client is ever behind; a bound against hanging. */
+const behindMsMax = 20_000;
 
 /**
  * The whole stage in its Worker, as users run it, and the thread that calls this as the matching engine that feeds it.
@@ -37,18 +43,28 @@ export async function startMeasuredStage({ connections, backend, bodyBytes, reco
   const slots = new Bytes(producer.bytes);
   const frameBytes = frameHeaderBytes + bodyBytes;
   let sequence = 0;
-  let sentBytes = 0;
+  const clientsRead = openSync(process.env.BENCH_READ_FILE, 'r');
+  const readBytes = new BigUint64Array(1);
   let turn = 0;
 
-  /** Waits until no more than `ahead` of the bytes published so far are not sent. */
-  function untilSent(ahead) {
-    while (sequence * frameBytes - sentBytes > ahead) {
-      const { bytesSent, recordsDiscarded } = stage.status();
-      // This thread has no turn to hear of it in an event.
-      if (recordsDiscarded > 0) throw new Error('the stage has dropped a connection');
-      if (bytesSent === sentBytes) Atomics.wait(tick, 0, 0, 0.1);
-      sentBytes = bytesSent;
+  /** Waits for `enough`, looking again and again; this thread has no turn to hear of a drop in an event. */
+  function until(enough) {
+    const lateMs = performance.now() + behindMsMax;
+    while (!enough()) {
+      const { state, recordsDiscarded, ...status } = stage.status();
+      const drops = Object.keys(status).filter((name) => name.startsWith('drops') && status[name] > 0);
+      if (state !== 'running' || recordsDiscarded > 0 || drops.length > 0) {
+        throw new Error(`the stage is ${state} and has dropped connections: ${drops.join(', ')}`);
+      }
+      if (performance.now() > lateMs) throw new Error('the clients do not read, or the stage does not send');
+      Atomics.wait(tick, 0, 0, 0.1);
     }
+  }
+
+  /** True when the clients are not too far behind. They are asked, for they are another process, in their file. */
+  function keepsUp() {
+    readSync(clientsRead, readBytes, 0, 8, 0);
+    return sequence * frameBytes - Number(readBytes[0]) <= aheadBytesMax * connections;
   }
 
   /** The stage sleeps soon after its last byte; only then its clock is exact. */
@@ -74,22 +90,22 @@ export async function startMeasuredStage({ connections, backend, bodyBytes, reco
     thread,
     /** Publishes a response of `bodyBytes`. */
     publish(id) {
-      for (;;) {
-        const at = producer.claim(bodyBytes);
-        if (at >= 0) {
-          // In words, as an engine writes its fields.
-          copyBytes(slots, at, bodies, (turn++ % framesInTurn) * bodyBytes, bodyBytes);
-          producer.publish(id, ++sequence);
-          return;
-        }
-        // The ring is full: the stage has more than enough to do.
-        Atomics.wait(tick, 0, 0, 0.1);
+      let at = producer.claim(bodyBytes);
+      // The ring is full: the stage has more than enough to do.
+      if (at < 0) {
+        until(() => {
+          at = producer.claim(bodyBytes);
+          return at >= 0;
+        });
       }
+      // In words, as an engine writes its fields.
+      copyBytes(slots, at, bodies, (turn++ % framesInTurn) * bodyBytes, bodyBytes);
+      producer.publish(id, ++sequence);
     },
     /** Everything published so far is durable. Waits while the clients are too far behind. */
     commit() {
       cursors.primary.advance(sequence);
-      untilSent(aheadBytesMax * connections);
+      until(keepsUp);
     },
     /** What the stage's thread uses to send the `responses` that `publishAll` publishes. */
     async measure(responses, publishAll) {
@@ -98,7 +114,7 @@ export async function startMeasuredStage({ connections, backend, bodyBytes, reco
       const startCpuNs = threadCpuNs(thread);
       const startNs = process.hrtime.bigint();
       publishAll();
-      untilSent(0);
+      until(() => stage.status().bytesSent >= sequence * frameBytes);
       const wallNs = Number(process.hrtime.bigint() - startNs);
       await sleep(5); // for the stage to fall asleep
       const after = stage.status();

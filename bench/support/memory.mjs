@@ -3,7 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 function kibibytes(file, fields) {
   const text = readFileSync(file, 'utf8');
-  return fields.map((name) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0) * 1024);
+  return fields.map((name) => {
+    const found = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text);
+    if (found === null) throw new Error(`${file} says nothing of ${name}`);
+    return Number(found[1]) * 1024;
+  });
 }
 
 /**

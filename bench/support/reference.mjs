@@ -1,9 +1,12 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { nativeAddon } from '../../dist/egress/native.js';
+import { explainUring } from '../../dist/egress/probe.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = join(root, 'build/reference');
@@ -21,10 +24,17 @@ export function buildReference() {
   cmake('--build', folder);
 }
 
-/** Path of one of them; null when it could not be built here: `limit` and `classic` need liburing. */
+/** Why there is no io_uring here; null when there is. */
+export function uringFault() {
+  const { errno, stage } = nativeAddon().probeUring(4096);
+  return errno === 0 ? null : explainUring(errno, stage);
+}
+
+/** Path of one of them; null when it can't run here: `limit` and `classic` need io_uring, and liburing to be built. */
 export function reference(name) {
   const path = join(folder, name);
-  return existsSync(path) ? path : null;
+  const needsUring = name === 'limit' || name === 'classic';
+  return existsSync(path) && (!needsUring || uringFault() === null) ? path : null;
 }
 
 /** Much longer than any answer takes; a bound against hanging. */
@@ -115,12 +125,19 @@ function pin(sendingThread, ...processes) {
  * sending thread gets a core for it. `drainArgs`: more arguments of the clients.
  */
 export async function connectedPeers(argv, connections, { drainArgs = [], ...options } = {}) {
-  const server = new Peer(argv, options);
+  const folder = mkdtempSync(join(tmpdir(), 'ackgate-bench-'));
+  const readFile = join(folder, 'read');
+  writeFileSync(readFile, new Uint8Array(8));
+  const env = { ...options.env, BENCH_READ_FILE: readFile };
+  const server = new Peer(argv, { ...options, env });
   let clients = null;
-  const close = () => Promise.all([server.close(), clients?.close()]);
+  const close = async () => {
+    await Promise.all([server.close(), clients?.close()]);
+    rmSync(folder, { recursive: true });
+  };
   try {
     const { port } = await server.answer();
-    clients = new Peer([reference('drain'), String(port), String(connections), ...drainArgs]);
+    clients = new Peer([reference('drain'), String(port), String(connections), ...drainArgs], { env });
     const { thread } = await server.answer();
     if (thread !== undefined) pin(thread, server.pid, clients.pid);
   } catch (error) {

@@ -85,8 +85,7 @@ export interface ControlHandlers {
   attach(connectionId: number, slot: number, fd: number): void;
   disconnectNow(connectionId: number, reason: number | null): void;
   disconnectDrained(connectionId: number, position: number, reason: number | null): void;
-  /** The body is `bytes[0 … length)`, and is the ring's again after the call. */
-  /** The body is `length` bytes of `source` from `from` on. */
+  /** The body is `length` bytes of `source` from `from` on, and the ring's again after the call. */
   push(connectionId: number, source: Bytes, from: number, length: number): void;
   busy(connectionId: number): void;
   setPolicy(policy: ResolvedPolicy): void;

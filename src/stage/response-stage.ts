@@ -213,6 +213,7 @@ export class ResponseStage {
     if (this.#control.pending || this.egress.pending) return true;
     if (Atomics.load(this.#words, Word.abandon) !== 0) return true;
     if (this.egress.fenced && !this.#fenceAnnounced) return true;
+    if (this.#timingsSwitched) return true;
     if (this.gate.changed()) return true;
     // A record that the gate holds back is no work: a cursor has to move first.
     return this.#ring.available() > 0 && !this.gate.closed;
@@ -271,14 +272,19 @@ export class ResponseStage {
     }
   }
 
+  /** True until a round has seen it: with timings every record wakes the stage, also behind one that is held. */
+  get #timingsSwitched(): boolean {
+    return (Atomics.load(this.#words, Word.timings) !== 0) !== (this.#tracker !== null);
+  }
+
   #takeControl(): number {
     if (Atomics.load(this.#words, Word.abandon) !== 0) {
       this.abandon();
       return 0;
     }
-    const timingsOn = Atomics.load(this.#words, Word.timings) !== 0;
-    if (timingsOn !== (this.#tracker !== null)) {
-      this.#tracker = timingsOn ? new CrossingTracker(this.#ring, this.gate, this.#timings) : null;
+    if (this.#timingsSwitched) {
+      this.#tracker =
+        this.#tracker === null ? new CrossingTracker(this.#ring, this.gate, this.#timings) : null;
     }
     const taken = this.#control.take();
     this.controlRecords += taken;

@@ -96,6 +96,11 @@ that thread's behalf is part of it. Figures are medians, in parentheses the lowe
 of all rounds together, corrected for coordinated omission. Ratios are what can be compared between machines; nanoseconds
 belong to the machine below.
 
+The sending thread has a core of its own; clients and, for Ackgate, the engine's thread share the others. What the engine does
+to publish is not in the stage's CPU; in the C programs and with \`net.Socket\` the sending thread takes its frames from its own
+memory instead of a ring that another core has written. On two cores that the engine shares a core with the clients holds
+Ackgate's responses a second back.
+
 ${table(
   ['variant', 'does'],
   egressVariants.map(({ name, does }) => [name, does]),
