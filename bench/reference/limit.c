@@ -39,7 +39,7 @@ static unsigned setupFlags(void) {
 static void open_(uint32_t connections, const int* fds, uint64_t firstId) {
   struct io_uring_params params = {.flags = setupFlags() | IORING_SETUP_CQSIZE,
                                    .cq_entries = ringEntries * 4,
-                                   .sq_thread_idle = 100};
+                                   .sq_thread_idle = 1};
   errno = -io_uring_queue_init_params(ringEntries, &ring, &params);
   if (errno != 0) fail("io_uring_queue_init_params");
   if (!asked("ring") && io_uring_register_ring_fd(&ring) != 1) fail("io_uring_register_ring_fd");
