@@ -36,7 +36,7 @@ void raiseFdLimit(void) {
   }
 }
 
-int listenLoopback(uint16_t* port) {
+static int listenLoopback(uint16_t* port) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
   socklen_t length = sizeof(address);
@@ -48,7 +48,7 @@ int listenLoopback(uint16_t* port) {
   return fd;
 }
 
-void acceptAll(int listener, uint32_t count, int* fds) {
+static void acceptAll(int listener, uint32_t count, int* fds) {
   const int on = 1;
   for (uint32_t i = 0; i < count; i++) {
     fds[i] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
@@ -56,6 +56,16 @@ void acceptAll(int listener, uint32_t count, int* fds) {
       fail("accept");
     }
   }
+}
+
+int* acceptAnnounced(uint32_t count) {
+  int* fds = zeroed(count, sizeof(int));
+  uint16_t port = 0;
+  const int listener = listenLoopback(&port);
+  printf("{\"port\":%u}\n", port);
+  fflush(stdout);
+  acceptAll(listener, count, fds);
+  return fds;
 }
 
 int connectLoopbackWith(uint16_t port, int receiveBytes, int segmentBytes) {

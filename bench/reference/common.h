@@ -18,10 +18,8 @@ uint64_t threadCpuNs(void);
 
 /** Lifts the soft limit of descriptors to the hard one. */
 void raiseFdLimit(void);
-/** A listening socket on 127.0.0.1. */
-int listenLoopback(uint16_t* port);
-/** Accepts `count` connections, with TCP_NODELAY. */
-void acceptAll(int listener, uint32_t count, int* fds);
+/** Listens on 127.0.0.1, prints the port as a line of JSON, and accepts `count` connections, with TCP_NODELAY. */
+int* acceptAnnounced(uint32_t count);
 /** Connects to 127.0.0.1, non-blocking from then on. */
 int connectLoopback(uint16_t port);
 /** The same with SO_RCVBUF and TCP_MAXSEG; 0: the system's own. */

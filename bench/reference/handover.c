@@ -23,12 +23,7 @@ int main(int argc, char** argv) {
   raiseFdLimit();
   for (int fd = STDERR_FILENO + 1; fd < inheritedEnd; fd++) close(fd);
   const uint32_t connections = (uint32_t)strtoul(argv[1], NULL, 10);
-  int* fds = zeroed(connections, sizeof(int));
-  uint16_t port = 0;
-  const int listener = listenLoopback(&port);
-  printf("{\"port\":%u}\n", port);
-  fflush(stdout);
-  acceptAll(listener, connections, fds);
+  int* fds = acceptAnnounced(connections);
   for (uint32_t i = 0; i < connections; i++) {
     if (fds[i] != fds[0] + (int)i) {
       errno = EMFILE;

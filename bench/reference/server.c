@@ -114,9 +114,7 @@ static void rotating(const struct Egress* egress, uint32_t connections, uint64_t
   }
   const uint64_t cpuNs = threadCpuNs() - startCpuNs;
   const uint64_t wallNs = nowNs() - startNs;
-  printf("{\"responses\":%" PRIu64 ",\"cpuNs\":%" PRIu64 ",\"wallNs\":%" PRIu64 "}\n",
-         count * some * perRound, cpuNs, wallNs);
-  fflush(stdout);
+  answerRounds(count * some * perRound, cpuNs, wallNs);
   free(frames);
 }
 
@@ -232,12 +230,7 @@ int serve(int argc, char** argv, const struct Egress* egress) {
   if (argc == 3 && fifo < 0) fail(argv[2]);
   raiseFdLimit();
   const uint32_t connections = (uint32_t)strtoul(argv[1], NULL, 10);
-  int* fds = zeroed(connections, sizeof(int));
-  uint16_t port = 0;
-  const int listener = listenLoopback(&port);
-  printf("{\"port\":%u}\n", port);
-  fflush(stdout);
-  acceptAll(listener, connections, fds);
+  int* fds = acceptAnnounced(connections);
   egress->open(connections, fds, firstId);
   printf("{\"ready\":true,\"thread\":%d}\n", (int)getpid());
   fflush(stdout);

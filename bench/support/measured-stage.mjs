@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startStage } from 'ackgate';
 import { Bytes, copyBytes } from '../../dist/shared/bytes.js';
 import { framesInTurn, makeBodies } from './sender.mjs';
-import { threadCpuNs, threadIds } from './threads.mjs';
+import { threadCpuNs, threadIds, threadSince } from './threads.mjs';
 
 const frameHeaderBytes = 4;
 const recordsPerBatchMax = 1024;
@@ -21,7 +21,7 @@ const behindMsMax = 20_000;
  */
 export async function startMeasuredStage({ connections, backend, bodyBytes, recordsPerRound, options = {} }) {
   const tick = new Int32Array(new SharedArrayBuffer(4));
-  const others = new Set(threadIds());
+  const others = threadIds();
   const stage = await startStage({
     backend,
     policy: 'local',
@@ -77,14 +77,8 @@ export async function startMeasuredStage({ connections, backend, bodyBytes, reco
     await sleep(5);
   }
 
-  /** The thread that the stage runs on: of those that came with it, the one that has used most. */
-  function stageThread() {
-    const came = threadIds().filter((id) => !others.has(id));
-    return came.reduce((most, id) => (threadCpuNs(id) > threadCpuNs(most) ? id : most));
-  }
-
   await asleep();
-  const thread = stageThread();
+  const thread = threadSince(others);
   return {
     stage,
     thread,

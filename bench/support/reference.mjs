@@ -24,10 +24,12 @@ export function buildReference() {
   cmake('--build', folder);
 }
 
+let probe = null;
+
 /** Why there is no io_uring here; null when there is. */
 export function uringFault() {
-  const { errno, stage } = nativeAddon().probeUring(4096);
-  return errno === 0 ? null : explainUring(errno, stage);
+  probe ??= nativeAddon().probeUring(4096);
+  return probe.errno === 0 ? null : explainUring(probe.errno, probe.stage);
 }
 
 /** Path of one of them; null when it can't run here: `limit` and `classic` need io_uring, and liburing to be built. */
