@@ -13,6 +13,7 @@ import {
   type FileJournalOptions,
   invalid,
 } from './options.js';
+import { Pausing } from './pausing.js';
 import { prune } from './prune.js';
 import type { Recovered } from './recover.js';
 import { replay } from './replay.js';
@@ -41,6 +42,7 @@ export class FileJournal implements Journal {
   readonly #ended: Promise<void>;
   readonly #lock: DirectoryLock;
   readonly #waiters = new Waiters();
+  readonly #pausing: Pausing;
   #lastSequence: number;
   #firstSequence: number;
   #persistedSeen: number;
@@ -78,6 +80,7 @@ export class FileJournal implements Journal {
     this.#memory = memory;
     this.#words = controlWords(memory);
     this.#buffer = new AppendBuffer(memory);
+    this.#pausing = new Pausing(this.#words);
     this.#journalId = Buffer.from(started.journalId);
     this.#worker = worker;
     this.#lock = lock;
@@ -201,7 +204,8 @@ export class FileJournal implements Journal {
    * @throws (rejects with) ERR_ACKGATE_SEQUENCE, ERR_ACKGATE_JOURNAL_CLOSED, ERR_ACKGATE_JOURNAL_FAILED
    */
   truncateBefore(sequence: number): Promise<number> {
-    const pruned = this.#pruning.then(async () => {
+    // Not while a pause lasts: a copy of the directory would lack files that it names.
+    const pruned = Promise.all([this.#pruning, this.#pausing.over]).then(async () => {
       this.#checkOpen();
       const max = this.primaryCursor + 1;
       checkSequence('sequence', sequence, 1, max, `1 … ${max}, up to what is persisted`);
@@ -218,7 +222,32 @@ export class FileJournal implements Journal {
   }
 
   /**
-   * Persists what was appended, ends the writer and gives back the lock, in every case.
+   * Stops the writer behind the group that it is writing, so that the directory can be copied, or a snapshot of its
+   * file system made, with no write under way. Meanwhile nothing becomes durable, and `append` goes on until the
+   * buffer is full.
+   *
+   * @returns true once no file is written any more, until `resume` or `close` is called; false when one of them was
+   *   called before that
+   * @throws (rejects with) ERR_ACKGATE_JOURNAL_FAILED, ERR_ACKGATE_JOURNAL_CLOSED
+   */
+  async pause(): Promise<boolean> {
+    this.#checkUsable();
+    const { stopped, isOver } = this.#pausing.begin();
+    this.#worker.ref();
+    wakeWriter(this.#words);
+    this.#onMoved();
+    const [hasStopped] = await Promise.all([stopped, this.#pruning]);
+    return hasStopped && !isOver();
+  }
+
+  /** Lets the writer go on. Does nothing when it was not paused. */
+  resume(): void {
+    this.#pausing.end();
+    this.#onMoved();
+  }
+
+  /**
+   * Resumes if need be, persists what was appended, ends the writer and gives back the lock, in every case.
    *
    * @throws (rejects with) ERR_ACKGATE_JOURNAL_FAILED when something that was appended is not durable
    */
@@ -233,6 +262,7 @@ export class FileJournal implements Journal {
 
   async #close(): Promise<void> {
     this.#worker.ref();
+    this.#pausing.end();
     Atomics.store(this.#words, Word.closing, 1);
     wakeWriter(this.#words);
     await this.#pruning;
@@ -243,6 +273,7 @@ export class FileJournal implements Journal {
 
   /** The writer has moved the position, or failed. */
   #onMoved(): void {
+    this.#pausing.look(this.failure);
     for (;;) {
       this.#waiters.resolveUpTo(this.primaryCursor);
       if (this.failure !== null) {
@@ -255,7 +286,7 @@ export class FileJournal implements Journal {
       Atomics.store(this.#words, Word.waiting, 1);
       if (this.primaryCursor === seen && this.failure === null) return;
     }
-    if (this.#closed === null) this.#worker.unref();
+    if (this.#closed === null && !this.#pausing.isPending) this.#worker.unref();
   }
 
   #onWriterEnd(): void {

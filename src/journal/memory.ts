@@ -6,9 +6,11 @@ import { highWord, joinWords, lowWord } from '../shared/wide.js';
  *     0  published    bytes ever appended, wrapping     engine
  *    32  consumed     bytes ever written, wrapping      writer
  *    64  persisted    high, low, high again             writer, see `writePersisted`
+ *    67  paused       number of the pause that the writer has last stopped for    writer
  *    96  parked       1: the writer sleeps on this word, or is about to; 0 again by whoever wakes it
  *   128  waiting      1: the engine's thread wants a message when `persisted` has moved
  *   160  closing      1: write what is there, then end    engine
+ *   161  pausing      number of the pause that is wanted, 0: none; a stopped writer sleeps on it    engine
  *   192  failed       bytes of text that follow, 0 while all is well    writer
  *   193  …            why it failed, in UTF-8
  *  1024  records      a ring of bytes: records as format.ts draws them, but for their checksum
@@ -19,9 +21,11 @@ export const Word = {
   published: 0,
   consumed: 32,
   persisted: 64,
+  paused: 67,
   parked: 96,
   waiting: 128,
   closing: 160,
+  pausing: 161,
   failed: 192,
 } as const;
 

@@ -26,7 +26,7 @@ export interface WriterData {
 export type OpeningMessage =
   | { type: 'opened'; recovered: Recovered; journalId: Uint8Array }
   | { type: 'refused'; code: string | null; message: string };
-/** What it posts after that: the persisted position has moved, or the journal has failed. */
+/** What it posts after that: the persisted position has moved, the writer has paused, or the journal has failed. */
 export type MovedMessage = { type: 'moved' };
 
 /** Takes what was appended, makes it durable, says so: all on this thread, so that the engine may be a busy loop. */
@@ -57,6 +57,7 @@ class Writer {
   /** Until the journal is closed. Whatever is thrown is final: nothing is tried twice. */
   run(): void {
     for (;;) {
+      this.#pause();
       // In this order: what was appended before closing is seen.
       const isClosing = Atomics.load(this.#words, Word.closing) !== 0;
       if (!this.#reader.isEmpty) this.#commit();
@@ -102,10 +103,22 @@ class Writer {
     this.#seed = recordSeed(segment.salt);
   }
 
+  /** Stops here, between two groups, for as long as that is wanted. Appends don't wake it. */
+  #pause(): void {
+    const words = this.#words;
+    for (;;) {
+      const wanted = Atomics.load(words, Word.pausing);
+      if (wanted === 0) return;
+      if (Atomics.exchange(words, Word.paused, wanted) !== wanted) post({ type: 'moved' });
+      Atomics.wait(words, Word.pausing, wanted, this.#data.parkMs);
+    }
+  }
+
   #park(): void {
     const words = this.#words;
     Atomics.store(words, Word.parked, 1);
-    if (this.#reader.isEmpty && Atomics.load(words, Word.closing) === 0) {
+    const isWanted = Atomics.load(words, Word.closing) !== 0 || Atomics.load(words, Word.pausing) !== 0;
+    if (this.#reader.isEmpty && !isWanted) {
       Atomics.wait(words, Word.parked, 1, this.#data.parkMs);
     }
     Atomics.store(words, Word.parked, 0);
