@@ -84,6 +84,7 @@ export const ackgateErrorCodes = [
   'ERR_ACKGATE_HANDLE_VERSION',
   'ERR_ACKGATE_EPOCH_NOT_HIGHER',
   'ERR_ACKGATE_ENCODER_MODULE',
+  'ERR_ACKGATE_REDACTOR_MODULE',
   'ERR_ACKGATE_SUBMIT_FAILED',
   // native
   'ERR_ACKGATE_ADDON_MISSING',
@@ -96,6 +97,15 @@ export const ackgateErrorCodes = [
   'ERR_ACKGATE_JOURNAL_FAILED',
   'ERR_ACKGATE_JOURNAL_CLOSED',
   'ERR_ACKGATE_JOURNAL_RECORD_TOO_LARGE',
+  // directives
+  'ERR_ACKGATE_DIRECTIVES_INVALID',
+  'ERR_ACKGATE_DIRECTIVES_STALE',
+  // admin
+  'ERR_ACKGATE_ADMIN_LISTEN',
+  'ERR_ACKGATE_ADMIN_UNREACHABLE',
+  'ERR_ACKGATE_ADMIN_REFUSED',
+  // optional parts
+  'ERR_ACKGATE_PEER_MISSING',
 ] as const;
 
 export type AckgateErrorCode = (typeof ackgateErrorCodes)[number];

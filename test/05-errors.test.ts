@@ -299,8 +299,8 @@ describe('a running stage refuses', () => {
     await refuses(() => rig.stage.setMode('persisted>=x'), 'ERR_ACKGATE_POLICY_BAD_COUNT', 'x');
     const long = new Policy(Array.from({ length: 200 }, () => ({ level: 'persisted', count: 1 }) as const));
     await refuses(() => rig.stage.setMode(long), range, 'policy');
-    for (const on of [1, 'on', null, undefined] as Anything[]) {
-      await refuses(() => rig.stage.setTimings(on), argument, 'on');
+    for (const level of [1, 'on', null, undefined] as Anything[]) {
+      await refuses(() => rig.stage.diagnosis.setBaseline(level), argument, 'level');
     }
     for (const epoch of [...badIntegers, ...notNumbers]) {
       await refuses(() => rig.stage.fence(epoch), range, 'newEpoch');
@@ -398,14 +398,14 @@ describe('a running stage refuses', () => {
 
   it('handles that are none, or of another version', async () => {
     const handle = rig.stage.share();
-    for (const bad of [undefined, null, 5, {}, { memory: 3 }] as Anything[]) {
+    for (const bad of [undefined, null, 5, {}, { memory: 3 }, { memory: handle.memory }] as Anything[]) {
       await refuses(() => openStage(bad), argument, 'handle');
     }
-    const { memory } = handle;
+    const { memory, timings } = handle;
     const swapped = { ...memory, output: memory.control };
-    await refuses(() => openStage({ memory: swapped }), argument, 'handle');
+    await refuses(() => openStage({ memory: swapped, timings }), argument, 'handle');
     const smaller = { ...memory, output: { ...memory.output, capacity: 2 } };
-    await refuses(() => openStage({ memory: smaller }), argument, 'handle');
+    await refuses(() => openStage({ memory: smaller, timings }), argument, 'handle');
     const version = 'ERR_ACKGATE_HANDLE_VERSION';
     await refuses(
       () => openStage({ ...handle, memory: { ...memory, version: memory.version + 1 } }),

@@ -1,9 +1,12 @@
 import { describe, expect, test } from 'vitest';
+import { captureRingBytes } from '#ackgate/diagnosis/capture-ring.js';
+import { sharedDirectivesBytes } from '#ackgate/diagnosis/shared-directives.js';
 import { ringBytes } from '#ackgate/ring/layout.js';
 import {
   checkMemory,
   createMemory,
   cursorsOffset,
+  directivesOffset,
   memoryVersion,
   namesOffset,
   nodeLines,
@@ -31,6 +34,8 @@ describe('the block that all threads share', () => {
       { from: cursorsOffset, bytes: (nodeLines + 1) * line },
       { from: namesOffset, bytes: nodeLines * line },
       { from: statusOffset, bytes: statusBytes },
+      { from: directivesOffset, bytes: Math.ceil(sharedDirectivesBytes / line) * line },
+      { from: memory.capture.at, bytes: captureRingBytes(memory.capture) },
       ring(memory.output),
       ring(memory.control),
       ring(memory.events),

@@ -38,11 +38,12 @@ function record(wireSeq: number, payload: Uint8Array = Uint8Array.of(wireSeq & 0
 
 /** Everything that the reader sees of a record, copied. */
 function seen(consumer: Consumer, ahead = 0) {
-  const { bytes, payloadLength, payloadAt, ...fields } = consumer.at(ahead);
+  // A getter, which `...` leaves out.
+  const { bytes, payloadLength, payloadAt, requestId, ...fields } = consumer.at(ahead);
   const payload = Array.from(bytes.subarray(0, payloadLength));
   const inMemory = consumer.memory.bytes.subarray(payloadAt, payloadAt + payloadLength);
   expect(Array.from(inMemory)).toEqual(payload);
-  return { ...fields, payload };
+  return { ...fields, requestId, payload };
 }
 
 const peer = (parts: Partial<RingPeer>): RingPeer => ({
@@ -58,6 +59,7 @@ describe('claim, publish, abort', () => {
     const at = producer.claim(3);
     producer.bytes.set([1, 2, 3], at);
     expect(consumer.available()).toBe(0);
+    producer.identify(2 ** 53 - 1);
     producer.publish(2 ** 53 - 1, 2 ** 53 - 1, 0xffff, 0x1234, 2 ** 50 + 1);
     expect(consumer.available()).toBe(1);
     expect(seen(consumer)).toEqual({
@@ -67,8 +69,22 @@ describe('claim, publish, abort', () => {
       flags: 0xffff,
       receivedNs: 2 ** 50 + 1,
       finishedNs: 0,
+      requestId: 2 ** 53 - 1,
       payload: [1, 2, 3],
     });
+  });
+
+  test('a request id is of one record only, and set between claim and publish', () => {
+    const { producer, consumer } = create();
+    expect(codeOf(() => producer.identify(1))).toBe('ERR_ACKGATE_RING_ORDER');
+    for (const requestId of [7, 0, 8, 0, 0, 9]) {
+      producer.claim(0);
+      if (requestId !== 0) producer.identify(requestId);
+      producer.publish(1, 1);
+      expect(consumer.available()).toBe(1);
+      expect(seen(consumer).requestId).toBe(requestId);
+      consumer.release(1);
+    }
   });
 
   test('an aborted claim leaves no trace and its slot is claimed again', () => {
@@ -189,6 +205,11 @@ describe('bad arguments', () => {
     ...[-1, Number.NaN, Number.POSITIVE_INFINITY, 'soon', 1n].map((value): [string, unknown, string] => [
       `receivedNs ${String(value)}`,
       { ...record(1), receivedNs: value },
+      'ERR_ACKGATE_OUT_OF_RANGE',
+    ]),
+    ...[-1, 0.5, 2 ** 53, Number.NaN, '7', 1n].map((value): [string, unknown, string] => [
+      `requestId ${String(value)}`,
+      { ...record(1), requestId: value },
       'ERR_ACKGATE_OUT_OF_RANGE',
     ]),
   ];
@@ -441,6 +462,7 @@ const arbitraryFields = fc.record({
   kind: fc.nat(0xffff),
   flags: fc.nat(0xffff),
   receivedNs: fc.double({ min: 0, noNaN: true, noDefaultInfinity: true }),
+  requestId: fc.oneof(fc.constant(0), fc.maxSafeNat()),
 });
 
 /** Commands against an array: what is in the ring is what was published and not released. */
@@ -459,7 +481,8 @@ const commands = [
   arbitraryFields.map((fields) => ({
     check: (model: Readonly<Model>) => model.claimed !== null,
     run(model: Model, { producer }: Real) {
-      const { connectionId, wireSeq, flags, kind, receivedNs } = fields;
+      const { connectionId, wireSeq, flags, kind, receivedNs, requestId } = fields;
+      if (requestId !== 0) producer.identify(requestId);
       producer.publish(connectionId, wireSeq, flags, kind, receivedNs);
       const payload = new Array(model.claimed! >> 8).fill(model.claimed! & 255);
       model.records.push({ ...fields, finishedNs: 0, payload });

@@ -26,14 +26,14 @@ function create(policy: string, options: { primary?: number; replica?: number; p
   gate.evaluate();
   const samples: Sample[] = [];
   const note = (what: Sample[0]) => (ns: number) => samples.push([what, ns]);
-  const tracker = new CrossingTracker(ring, gate, {
-    ringWait: note('ring'),
-    journalWait: note('journal'),
-    replicaWait: note('replica'),
-  });
+  const sink = { ringWait: note('ring'), journalWait: note('journal'), replicaWait: note('replica') };
+  const untimed = new Set<number>();
+  const tracker = new CrossingTracker(ring, gate, sink, (position) => !untimed.has(position));
   return {
     ...cluster,
     tracker,
+    /** Ring positions of records that are not timed. */
+    untimed,
     ring,
     replica,
     /** The engine finishes a response at that time (0: it was not stamped). */

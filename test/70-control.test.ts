@@ -22,6 +22,8 @@ function create(connections = 4, maxPayload = 448) {
     setPolicy: ({ mode, byte, policy }) => calls.push(['setPolicy', mode, byte, policy.toString()]),
     corruptMode: note('corruptMode'),
     drain: note('drain'),
+    tenant: note('tenant'),
+    raise: note('raise'),
   };
   return {
     memory,
@@ -53,11 +55,13 @@ describe('commands come out as they went in', () => {
       writer.mode(resolvePolicy('hybrid')),
       writer.mode(resolvePolicy('persisted>=2 zones && in_memory>=3')),
       writer.drain(2_147_483_647e6),
+      writer.tenant(id, 2 ** 53 - 1),
+      writer.raise(id, 3, 1_790_000_000_000),
     ];
     expect(results.every((result) => result === true)).toBe(true);
-    expect(woken()).toBe(12);
+    expect(woken()).toBe(14);
     expect(reader.pending).toBe(true);
-    expect(reader.take()).toBe(12);
+    expect(reader.take()).toBe(14);
     expect(calls).toEqual([
       ['attach', id, 3, 1023],
       ['push', id, Array.from(bytesOf(5))],
@@ -71,6 +75,8 @@ describe('commands come out as they went in', () => {
       ['setPolicy', 'hybrid', 1, 'persisted>=1 && in_memory>=2'],
       ['setPolicy', 'custom', 255, 'persisted>=2 zones && in_memory>=3'],
       ['drain', 2_147_483_647e6],
+      ['tenant', id, 2 ** 53 - 1],
+      ['raise', id, 3, 1_790_000_000_000],
     ]);
     expect(reader.take()).toBe(0);
   });

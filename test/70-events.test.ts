@@ -24,6 +24,8 @@ function create() {
     dropped: (slot, event) => taken.push(['dropped', slot, event]),
     closed: (slot, event) => taken.push(['closed', slot, event]),
     fenced: () => taken.push(['fenced']),
+    mode: (change) => taken.push(['mode', change]),
+    degraded: (change) => taken.push(['degraded', change]),
     fatal: (error) => taken.push(['fatal', error]),
     logger: { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') },
   };

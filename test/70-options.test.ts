@@ -159,6 +159,7 @@ describe('what is accepted', () => {
   test('nothing at all: every default', () => {
     expect(check({})).toEqual({
       ring: { capacity: 4096, maxPayload: 448 },
+      diagnosis: { baseline: 'off', kinds: {}, redactor: null, captureRecords: 256, captureBytes: 512 },
       connections: 16_384,
       policy: expect.objectContaining({ mode: 'local', byte: 0 }),
       zone: undefined,

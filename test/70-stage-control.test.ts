@@ -127,7 +127,7 @@ describe.each(realBackends)('a stage, %s', (backend) => {
 
     await round(1, 10);
     expect(counts()).toEqual([0, 0, 0, 0, 0, 0]);
-    rig.stage.setTimings(true);
+    rig.stage.diagnosis.setBaseline('timing');
     await rig.settled();
     await round(11, 10);
     const [ring, journal, replicated, encode, flush, whole] = counts();
@@ -139,7 +139,7 @@ describe.each(realBackends)('a stage, %s', (backend) => {
     expect(timings.journalWait.min).toBeLessThanOrEqual(timings.replicaWait.min);
     expect(timings.replicaWait.min).toBeLessThanOrEqual(timings.serverEndToEnd.max * 1.01);
     expect(timings.encode.max).toBeLessThan(timings.serverEndToEnd.max);
-    rig.stage.setTimings(false);
+    rig.stage.diagnosis.setBaseline('off');
     await rig.settled();
     await round(21, 10);
     expect(counts()).toEqual([ring, journal, replicated, encode, flush, whole]);

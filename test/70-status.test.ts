@@ -124,17 +124,19 @@ describe('the public shape', () => {
   }
 
   test('has every field by its name, plain numbers and words', () => {
-    const status = shape({ statusNs: 100, modeByte: 1, rounds: 7 }, 'draining', 350);
+    const status = shape({ statusNs: 100, modeByte: 1, rounds: 7, blockerIndex: 3 }, 'draining', 350);
     expect(status).toMatchObject({
       state: 'draining',
       mode: 'hybrid',
       backend: 'uring',
+      blocker: 'degraded',
       rounds: 7,
       ageNs: 250,
       ...text,
     });
     for (const name of statusFields) {
-      if (name === 'backendIndex') expect(name in status).toBe(false);
+      if (name === 'backendIndex' || name === 'blockerIndex') expect(name in status).toBe(false);
+      else if (name === 'diagnosisLevel') expect(status[name]).toBe('off');
       else expect(typeof status[name]).toBe('number');
     }
   });

@@ -1,11 +1,14 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import { DirectivesWriter } from '#ackgate/diagnosis/shared-directives.js';
 import { sendBufferBytes } from '#ackgate/egress/sender.js';
-import { createMemory, Word } from '#ackgate/shared/memory.js';
+import { createMemory, directivesOffset, Word } from '#ackgate/shared/memory.js';
 import { checkOptions } from '#ackgate/stage/options.js';
 import { ResponseStage } from '#ackgate/stage/response-stage.js';
 import { seatPrimary } from '#ackgate/stage/seat-primary.js';
 import { StageView } from '#ackgate/stage/stage-view.js';
 import { ScriptedSender } from './support/scripted-sender.js';
+
+const none = { revision: 0, directives: [] };
 
 /** A stage whose sleep is a call of `asleep`, and the other threads' view of it. */
 function create() {
@@ -16,6 +19,7 @@ function create() {
   const sender = new ScriptedSender(2, arena, new Int32Array(memory.buffer, Word.fence * 4, 1));
   const rig = {
     wakes: 0,
+    directives: new DirectivesWriter(memory.buffer, directivesOffset),
     sleeps: 0,
     asleep: () => {},
     view: new StageView(
@@ -30,6 +34,7 @@ function create() {
       sender,
       arena,
       clock: () => 1,
+      unixMs: () => 1,
       policy,
       limits,
       ringBell: () => {},
@@ -88,13 +93,13 @@ describe('behind a record that the gate holds', () => {
   });
 
   test('with timings on every record is: it is stamped when it is seen', () => {
-    Atomics.store(rig.view.words, Word.timings, 1);
+    rig.directives.write(none, {}, 'timing');
     expect(rig.sleepThrough(() => rig.publish(2))).toBe(1);
   });
 
   test('timings that are switched on behind the last round keep the stage from sleeping without them', () => {
     rig.stage.doWork(1);
-    Atomics.store(rig.view.words, Word.timings, 1);
+    rig.directives.write(none, {}, 'timing');
     rig.stage.park();
     expect(rig.sleeps).toBe(0);
     expect(rig.sleepThrough(() => rig.publish(2))).toBe(1);

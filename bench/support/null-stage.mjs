@@ -1,4 +1,5 @@
 // The whole stage without a kernel: its sender takes every byte at once. What is left is what the stage itself costs.
+import { DirectivesWriter } from '../../dist/diagnosis/shared-directives.js';
 import {
   RequestWord,
   ResultWord,
@@ -10,7 +11,7 @@ import {
 } from '../../dist/egress/sender.js';
 import { monotonicNow } from '../../dist/shared/clock.js';
 import { silentLogger } from '../../dist/shared/logger.js';
-import { createMemory } from '../../dist/shared/memory.js';
+import { createMemory, directivesOffset } from '../../dist/shared/memory.js';
 import { ControlWriter } from '../../dist/stage/control.js';
 import { checkOptions } from '../../dist/stage/options.js';
 import { ResponseStage } from '../../dist/stage/response-stage.js';
@@ -80,6 +81,7 @@ export function createNullStage({ connections, policy = 'local', encoder = null,
   const view = new StageView(memory, () => {}, monotonicNow);
   const sender = new NullSender(connections);
   const stage = new ResponseStage({
+    unixMs: Date.now,
     memory,
     sender,
     // Shared, as the real one is: copying into shared memory is another path of the engine.
@@ -96,17 +98,19 @@ export function createNullStage({ connections, policy = 'local', encoder = null,
     control.attach(slot + 1, slot, slot);
     stage.doWork(monotonicNow());
   }
-  return { stage, sender, producer: view.producer, cursors: view.cursors };
+  const directives = new DirectivesWriter(memory.buffer, directivesOffset);
+  return { stage, sender, producer: view.producer, cursors: view.cursors, directives };
 }
 
 /**
  * Rounds of `frames` records for each of `connections`, published outside of the measured time: those of one connection
- * in a row, or, `inTurn`, one of each connection, then the next of each. `round` is a `publish` and a `take`, and returns
+ * in a row, or, `inTurn`, one of each connection, then the next of each; with request ids when `identified`. `round` is a `publish` and a `take`, and returns
  * the nanoseconds that the stage took for the records.
  */
 export function createNullRounds(options = {}) {
   const { connections = 256, frames = 4, payloadBytes = 64, encoder = null, inTurn = false } = options;
-  const { stage, sender, producer, cursors } = createNullStage({ connections, encoder });
+  const { identified = false } = options;
+  const { stage, sender, producer, cursors, directives } = createNullStage({ connections, encoder });
   const records = connections * frames;
   const payload = new Uint8Array(payloadBytes).fill(3);
   const { bytes } = producer;
@@ -119,6 +123,7 @@ export function createNullRounds(options = {}) {
       const at = producer.claim(payloadBytes);
       if (at < 0) throw new Error('the ring is full');
       bytes.set(payload, at);
+      if (identified) producer.identify(i + 1);
       producer.publish((inTurn ? i % connections : Math.floor(i / frames)) + 1, ++sequence);
     }
     cursors.primary.advance(sequence);
@@ -133,6 +138,8 @@ export function createNullRounds(options = {}) {
 
   return {
     records,
+    stage,
+    directives,
     publish,
     take,
     round() {

@@ -24,6 +24,8 @@ export const Drop = {
   stageFailed: 7,
 } as const;
 
+const flushClasses = 7;
+
 /** What egress has done since the start. Plain fields: counting must cost nothing. */
 export class EgressCounters {
   recordsReleased = 0;
@@ -41,6 +43,8 @@ export class EgressCounters {
   heartbeats = 0;
   encoderErrors = 0;
   readonly drops = new Float64Array(dropReasons.length);
+  /** Flushes by the number of connections in them: up to 1, 4, 16 … 1024, and more. */
+  readonly flushSizes = new Float64Array(flushClasses);
 
   constructor() {
     // A field that outgrows 31 bits changes its representation, and with it all compiled code that knows this class has
@@ -51,5 +55,11 @@ export class EgressCounters {
       fields[name] = 2 ** 40;
       fields[name] = 0;
     }
+  }
+
+  flushed(connections: number): void {
+    this.flushes++;
+    const powerOfFour = (33 - Math.clz32(Math.max(1, connections) - 1)) >> 1;
+    this.flushSizes[Math.min(flushClasses - 1, powerOfFour)]++;
   }
 }

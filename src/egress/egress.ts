@@ -179,7 +179,7 @@ export class Egress {
   flush(nowNs: number): number {
     if (!this.pending || this.fenced) return 0;
     const count = this.#prepare(nowNs);
-    this.counters.flushes++;
+    this.counters.flushed(count);
     return this.#take(this.#sender.flush(count), nowNs);
   }
 

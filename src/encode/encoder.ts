@@ -1,6 +1,6 @@
 import { AckgateError } from '../errors.js';
 import type { RecordView } from '../ring/consumer.js';
-import { loadDefault } from './load-default.js';
+import { loadDefault } from '../shared/load-default.js';
 
 /**
  * Turns a record into the body of its frame. Runs on the stage's thread for every record, after the gate: it must

@@ -1,5 +1,5 @@
 import { AckgateError } from '../errors.js';
-import { loadDefault } from './load-default.js';
+import { loadDefault } from '../shared/load-default.js';
 
 /** First byte of a control body. Application bodies start with `applicationTagMin` or above. */
 export const ControlTag = {

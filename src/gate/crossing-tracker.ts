@@ -9,6 +9,9 @@ export interface CrossingSink {
   replicaWait(ns: number): void;
 }
 
+/** Whether the record at a ring position is timed. */
+export type IsTimed = (position: number) => boolean;
+
 /**
  * For records that have to wait: the time from the engine finishing them to the first moment at which the journal's
  * cursor, and the binding replica's, was seen at or past their sequence.
@@ -21,16 +24,18 @@ export class CrossingTracker {
   readonly #ring: Consumer;
   readonly #gate: Gate;
   readonly #sink: CrossingSink;
+  readonly #isTimed: IsTimed;
   /** Ring positions: first not looked at, first not crossed by the journal, and by the replica. */
   #looked: number;
   #journal: number;
   #replica: number;
   #membership: number;
 
-  constructor(ring: Consumer, gate: Gate, sink: CrossingSink) {
+  constructor(ring: Consumer, gate: Gate, sink: CrossingSink, isTimed: IsTimed) {
     this.#ring = ring;
     this.#gate = gate;
     this.#sink = sink;
+    this.#isTimed = isTimed;
     this.#looked = ring.position;
     this.#journal = ring.position;
     this.#replica = ring.position;
@@ -62,7 +67,8 @@ export class CrossingTracker {
     const end = (start + available) | 0;
     while (this.#looked !== end) {
       const record = this.#ring.at((this.#looked - start) | 0);
-      if (record.finishedNs > 0) this.#sink.ringWait(nowNs - record.finishedNs);
+      if (record.finishedNs > 0 && this.#isTimed(this.#looked))
+        this.#sink.ringWait(nowNs - record.finishedNs);
       const caughtUp = this.#looked;
       this.#looked = (this.#looked + 1) | 0;
       const gated = (record.flags & RecordFlag.durabilityBypass) === 0;
@@ -81,7 +87,7 @@ export class CrossingTracker {
       const record = this.#ring.at((at - start) | 0);
       const gated = (record.flags & RecordFlag.durabilityBypass) === 0;
       if (gated && record.wireSeq > cursor) break;
-      if (!gated || record.wireSeq === 0 || record.finishedNs === 0) continue;
+      if (!gated || record.wireSeq === 0 || record.finishedNs === 0 || !this.#isTimed(at)) continue;
       if (journal) this.#sink.journalWait(nowNs - record.finishedNs);
       else this.#sink.replicaWait(nowNs - record.finishedNs);
     }

@@ -26,6 +26,7 @@ export interface DegradationFields {
 export class DegradationLogger {
   readonly #logger: Logger;
   readonly #describe: () => DegradationFields;
+  readonly #onTransition: (degraded: boolean, fields: DegradationFields) => void;
 
   #started = false;
   /** As of the last tick. */
@@ -38,10 +39,18 @@ export class DegradationLogger {
   #reminderNs = 0;
   #degradedNanos = 0;
 
-  /** `describe` is asked for the fields only when a line is logged, after the tick's state was taken over. */
-  constructor(logger: Logger, describe: () => DegradationFields) {
+  /**
+   * `describe` is asked for the fields only when a line is logged, after the tick's state was taken over.
+   * `onTransition` hears of every logged transition, before the logger.
+   */
+  constructor(
+    logger: Logger,
+    describe: () => DegradationFields,
+    onTransition: (degraded: boolean, fields: DegradationFields) => void = () => {},
+  ) {
     this.#logger = logger;
     this.#describe = describe;
+    this.#onTransition = onTransition;
   }
 
   /** The gauge: the state at the last tick, no hold applied. */
@@ -118,11 +127,11 @@ export class DegradationLogger {
   // The state is complete before the logger is called, so that one that throws can't make it log twice.
   #logTransition(nowNs: number): void {
     this.#loggedDegraded = this.#degraded;
-    if (this.#degraded) {
-      this.#reminderNs = nowNs + reminderIntervalNs;
-      this.#logger.warn(this.#describe(), 'durability policy degraded, acknowledgements are held back');
-    } else {
-      this.#logger.info(this.#describe(), 'durability policy met again');
-    }
+    if (this.#degraded) this.#reminderNs = nowNs + reminderIntervalNs;
+    const fields = this.#describe();
+    this.#onTransition(this.#degraded, fields);
+    if (this.#degraded)
+      this.#logger.warn(fields, 'durability policy degraded, acknowledgements are held back');
+    else this.#logger.info(fields, 'durability policy met again');
   }
 }

@@ -80,6 +80,11 @@ export class Gate {
     return this.#waitingFor >= 0;
   }
 
+  /** Sequence of the first record that waits, 0: none does. */
+  get waitingFor(): number {
+    return Math.max(0, this.#waitingFor);
+  }
+
   /** Takes a new policy; the position found under the old one is thrown away. */
   setPolicy(policy: ResolvedPolicy): void {
     this.#policy = policy;

@@ -10,6 +10,8 @@ export interface RecordView {
   readonly flags: number;
   readonly receivedNs: number;
   readonly finishedNs: number;
+  /** Of the request that it answers, 0: unknown. */
+  readonly requestId: number;
   /** The slot's whole payload area; only the first `payloadLength` bytes belong to the record. */
   readonly bytes: Uint8Array;
   readonly payloadLength: number;
@@ -18,6 +20,8 @@ export interface RecordView {
 /** The same, and where the payload begins in the `memory` of the consumer. */
 export interface RecordInRing extends RecordView {
   readonly payloadAt: number;
+  /** Puts the request id into an array: returning it would cost an object when it is large. */
+  copyRequestId(into: Float64Array, index: number): void;
 }
 
 /**
@@ -137,6 +141,15 @@ class SlotView implements RecordInRing {
     this.kind = this.#shorts[(at + slotLayout.kind) >> 1];
     this.flags = this.#shorts[(at + slotLayout.flags) >> 1];
     this.payloadAt = at + slotLayout.payload;
+  }
+
+  // Not read with the others: hardly ever wanted.
+  get requestId(): number {
+    return this.#doubles[(this.#at + slotLayout.requestId) >> 3];
+  }
+
+  copyRequestId(into: Float64Array, index: number): void {
+    into[index] = this.#doubles[(this.#at + slotLayout.requestId) >> 3];
   }
 
   get bytes(): Uint8Array {

@@ -25,7 +25,8 @@ import { AckgateError, AckgateRangeError } from '../errors.js';
  *     40  payloadLength  u32
  *     44  kind           u16
  *     46  flags          u16
- *     48  (reserved)
+ *     48  requestId      f64   0: unknown
+ *     56  (reserved)
  *     64  payload        maxPayload bytes
  */
 export const ringLayout = {
@@ -48,6 +49,7 @@ export const slotLayout = {
   payloadLength: 40,
   kind: 44,
   flags: 46,
+  requestId: 48,
   payload: 64,
 } as const;
 
@@ -58,7 +60,7 @@ export const RecordFlag = {
   durabilityBypass: 2,
 } as const;
 
-const ringVersion = 1;
+const ringVersion = 2;
 const ringMark = 0x52494e00 + ringVersion; // "RIN" and the version
 const lineBytes = 128;
 const slotAlign = 64;

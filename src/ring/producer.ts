@@ -21,6 +21,7 @@ const connectionIdAt = slotLayout.connectionId / 8;
 const receivedNsAt = slotLayout.receivedNs / 8;
 const finishedNsAt = slotLayout.finishedNs / 8;
 const highestSeqAt = slotLayout.highestSeq / 8;
+const requestIdAt = slotLayout.requestId / 8;
 const kindAt = slotLayout.kind / 2;
 const flagsAt = slotLayout.flags / 2;
 const payloadLengthAt = slotLayout.payloadLength / 4;
@@ -43,6 +44,8 @@ export interface ResponseRecord {
   kind?: number;
   /** When the request was read, on the `monotonicNow` clock, for latency histograms (default 0: unknown). */
   receivedNs?: number;
+  /** Of the request that it answers, 1 … 2^53-1: what directives sample by (default 0: unknown). */
+  requestId?: number;
 }
 
 /** What the reading side tells and hears; a ring used alone has none. */
@@ -116,8 +119,24 @@ export class Producer {
     if (next === this.#fullAt && !this.#findRoom()) return claimFull;
     const at = (next & (this.capacity - 1)) * this.#slotBytes;
     this.#ints[(at >> 2) + payloadLengthAt] = payloadLength;
+    this.#doubles[(at >> 3) + requestIdAt] = 0;
     this.#claimed = at;
     return at + payloadAt;
+  }
+
+  /**
+   * Says which request the claimed record answers: directives sample by it. Without this call it is unknown.
+   *
+   * @param requestId 0 … 2^53-1, 0: unknown
+   * @throws ERR_ACKGATE_RING_ORDER without a claim, ERR_ACKGATE_OUT_OF_RANGE
+   */
+  identify(requestId: number): void {
+    // Not an argument of `publish`, which would become too large to be inlined.
+    if (this.#claimed < 0) throw new AckgateError('ERR_ACKGATE_RING_ORDER', 'identify() without a claim');
+    if (!isSequence(requestId)) {
+      throw rangeError(`requestId must be an integer from 0 to 2^53-1, got ${String(requestId)}`);
+    }
+    this.#doubles[(this.#claimed >> 3) + requestIdAt] = requestId;
   }
 
   /**
@@ -179,7 +198,9 @@ export class Producer {
       (record.lastInRequest ? RecordFlag.lastInRequest : 0) |
       (record.durabilityBypass ? RecordFlag.durabilityBypass : 0);
     try {
-      this.publish(record.connectionId, record.wireSeq, flags, record.kind ?? 0, record.receivedNs ?? 0);
+      const { connectionId, wireSeq, kind = 0, receivedNs = 0, requestId = 0 } = record;
+      if (requestId !== 0) this.identify(requestId);
+      this.publish(connectionId, wireSeq, flags, kind, receivedNs);
     } catch (error) {
       this.abort();
       throw error;

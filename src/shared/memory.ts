@@ -1,3 +1,5 @@
+import { type CapturePlace, captureRingBytes } from '../diagnosis/capture-ring.js';
+import { sharedDirectivesBytes } from '../diagnosis/shared-directives.js';
 import { AckgateError } from '../errors.js';
 import { checkRingSize, type RingHandle, ringBytes, ringBytesMax, ringHandle } from '../ring/layout.js';
 
@@ -9,9 +11,11 @@ import { checkRingSize, type RingHandle, ringBytes, ringBytesMax, ringHandle } f
  *     1280  cursors       `nodeLines` lines of 128, see gate/cursors.ts
  *           node names    `nodeLines` × 128, see gate/cursors.ts
  *           status        `statusBytes`, see stage/status.ts
+ *           directives    the set in force, see diagnosis/shared-directives.ts
  *           output ring   responses, engine → stage
  *           control ring  attach, disconnect, push …, control thread → stage
  *           event ring    dropped, closed, log lines, stage → control thread
+ *           capture ring  records that were taken down, see diagnosis/capture-ring.ts
  *
  * Everything starts on a multiple of 128, so that no line has two writers.
  */
@@ -22,10 +26,11 @@ export interface StageMemory {
   readonly output: RingHandle;
   readonly control: RingHandle;
   readonly events: RingHandle;
+  readonly capture: CapturePlace;
 }
 
 /** Changes whenever a shared byte changes its place or meaning. */
-export const memoryVersion = 2;
+export const memoryVersion = 3;
 const memoryMagic = 0x41434b47; // "ACKG"
 
 /** Lines for nodes that have a name; at most `MAX_CLUSTER_SIZE` of them are connected at once. Line 0: the primary. */
@@ -46,8 +51,8 @@ export const Word = {
   fence: wordOfLine(2),
   /** 1: end at once, without draining; set when the process is on its way out. */
   abandon: wordOfLine(3),
-  /** 1: records are stamped and histograms recorded. */
-  timings: wordOfLine(4),
+  /** 1: records are stamped when the engine has finished them, for some are timed. Written by the stage. */
+  stamps: wordOfLine(4),
   /** 1: events wait and the control thread has been told. */
   doorbell: wordOfLine(5),
   /** Lock over the node names; the value is 1 while one is being added. */
@@ -77,23 +82,38 @@ export const cursorsOffset = headerBytes + wordLines * line;
 export const namesOffset = cursorsOffset + (nodeLines + 1) * line;
 export const statusOffset = namesOffset + nodeLines * line;
 export const statusBytes = 32 * line;
-const ringsOffset = statusOffset + statusBytes;
+export const directivesOffset = statusOffset + statusBytes;
+const ringsOffset = Math.ceil((directivesOffset + sharedDirectivesBytes) / line) * line;
 
 /** Header words. */
-const Header = { magic: 0, version: 1, connections: 2, ringCapacity: 3, maxPayload: 4, wakeFd: 5 } as const;
+const Header = {
+  magic: 0,
+  version: 1,
+  connections: 2,
+  ringCapacity: 3,
+  maxPayload: 4,
+  wakeFd: 5,
+  captureRecords: 6,
+  captureBytes: 7,
+} as const;
 
 export interface MemorySizes {
   connections: number;
   ringCapacity: number;
   maxPayload: number;
+  /** Records that the capture ring holds, and bytes of each body (default 256, 512). */
+  captureRecords?: number;
+  captureBytes?: number;
 }
 
 /** Log lines and other events that may be dropped share the event ring with one place per connection. */
 export const noticeSlots = 1024;
 
+export const captureDefaults = { records: 256, bytes: 512 } as const;
+
 export function createMemory(sizes: MemorySizes): StageMemory {
   checkRingSize(sizes.ringCapacity, sizes.maxPayload);
-  const { output, control, events, end } = placeRings(sizes);
+  const { output, control, events, capture, end } = placeRings(sizes);
   const buffer = new SharedArrayBuffer(end);
   const header = new Int32Array(buffer, 0, headerBytes / 4);
   header[Header.magic] = memoryMagic;
@@ -102,6 +122,8 @@ export function createMemory(sizes: MemorySizes): StageMemory {
   header[Header.ringCapacity] = sizes.ringCapacity;
   header[Header.maxPayload] = sizes.maxPayload;
   header[Header.wakeFd] = -1;
+  header[Header.captureRecords] = capture.records;
+  header[Header.captureBytes] = capture.bodyBytes;
   const handle = ({ at, capacity, maxPayload }: RingPlace) => ringHandle(buffer, at, capacity, maxPayload);
   return {
     version: memoryVersion,
@@ -110,6 +132,7 @@ export function createMemory(sizes: MemorySizes): StageMemory {
     output: handle(output),
     control: handle(control),
     events: handle(events),
+    capture,
   };
 }
 
@@ -146,14 +169,24 @@ export function checkMemory(memory: StageMemory): void {
     connections: header[Header.connections],
     ringCapacity: header[Header.ringCapacity],
     maxPayload: header[Header.maxPayload],
+    captureRecords: header[Header.captureRecords],
+    captureBytes: header[Header.captureBytes],
   });
   const stands = (handle: RingHandle | undefined, place: RingPlace) =>
     handle?.buffer === memory.buffer &&
     handle.byteOffset === place.at &&
     handle.capacity === place.capacity &&
     handle.maxPayload === place.maxPayload;
-  const { output, control, events } = memory;
-  if (!stands(output, places.output) || !stands(control, places.control) || !stands(events, places.events)) {
+  const { output, control, events, capture } = memory;
+  const { at, records, bodyBytes } = places.capture;
+  if (
+    !stands(output, places.output) ||
+    !stands(control, places.control) ||
+    !stands(events, places.events) ||
+    capture?.at !== at ||
+    capture.records !== records ||
+    capture.bodyBytes !== bodyBytes
+  ) {
     throw new AckgateError(
       'ERR_ACKGATE_INVALID_ARGUMENT',
       'handle does not describe the memory that it names; pass it on as stage.share() made it',
@@ -173,11 +206,14 @@ function placeRings(sizes: MemorySizes) {
   const events = ringSize(nextPowerOfTwo(sizes.connections + noticeSlots), 448);
   const controlAt = ringsOffset + output.bytes;
   const eventsAt = controlAt + control.bytes;
+  const { captureRecords = captureDefaults.records, captureBytes = captureDefaults.bytes } = sizes;
+  const capture = { at: eventsAt + events.bytes, records: captureRecords, bodyBytes: captureBytes };
   return {
     output: { at: ringsOffset, ...output },
     control: { at: controlAt, ...control },
     events: { at: eventsAt, ...events },
-    end: eventsAt + events.bytes,
+    capture,
+    end: capture.at + captureRingBytes(capture),
   };
 }
 

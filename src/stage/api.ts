@@ -1,4 +1,6 @@
 import type { Socket } from 'node:net';
+import type { StageDiagnosis } from '../diagnosis/api.js';
+import type { DiagnosisLevel } from '../diagnosis/levels.js';
 import type { DropReason } from '../egress/counters.js';
 import type { Cursors } from '../gate/cursors.js';
 import type { DurabilityMode, Policy } from '../policy/index.js';
@@ -27,6 +29,19 @@ export interface StageEvents {
   closed: [ClosedEvent];
   /** The stage has failed and stopped; all connections are gone. */
   fatal: [Error];
+}
+
+export interface DiagnosisOptions {
+  /** The level below which nothing falls (default `off`). */
+  baseline?: DiagnosisLevel;
+  /** Names of the application's kinds of record, each with its number, 0 … 65,535 (default: they have none). */
+  kinds?: Readonly<Record<string, number>>;
+  /** URL of a module whose default export is a `Redactor`. Default: bodies are captured as they are. */
+  redactor?: URL | string;
+  /** Records that the capture ring holds, 1 … 65,536 (default 256). */
+  captureRecords?: number;
+  /** Bytes of each body that it keeps, 0 … 65,536 (default 512). */
+  captureBytes?: number;
 }
 
 export interface StageOptions {
@@ -75,6 +90,8 @@ export interface StageOptions {
   ringEntries?: number;
   /** Let a kernel thread poll the submission queue; takes a core (default false). */
   sqpoll?: boolean;
+  /** What directives work with. */
+  diagnosis?: DiagnosisOptions;
   /** Where log lines go, on the thread that called `startStage` (default: nowhere). */
   logger?: Logger;
 }
@@ -104,9 +121,9 @@ export interface Stage {
   /** Sends the server-busy notice. */
   busy(connectionId: number): true | 'full' | 'gone';
   setMode(policy: DurabilityMode | string | Policy): void;
-  /** Switches latency histograms on or off. */
-  setTimings(on: boolean): void;
-  /** The latency histograms, in nanoseconds, shared with the stage. */
+  /** Switches on, for all of the traffic or a slice of it, what is counted, timed and captured. */
+  readonly diagnosis: StageDiagnosis;
+  /** The latency histograms of records with level `timing` or above, in nanoseconds, shared with the stage. */
   readonly timings: TimingHistograms;
   /** Resolves once nothing more can be submitted. Can't be lifted. */
   fence(newEpoch: number): Promise<void>;

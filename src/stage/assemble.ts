@@ -4,7 +4,7 @@ import { Word } from '../shared/memory.js';
 import { ResponseStage, type ResponseStageParts } from './response-stage.js';
 
 /** What decides which kernel interface a stage runs on; the rest goes to the stage as it is. */
-export interface RealStageParts extends Omit<ResponseStageParts, 'sender' | 'arena' | 'fallback'> {
+export interface RealStageParts extends Omit<ResponseStageParts, 'sender' | 'arena' | 'fallback' | 'unixMs'> {
   backend: 'auto' | 'uring' | 'posix';
   wakeFd: number;
   ringEntries: number;
@@ -18,5 +18,5 @@ export function assembleStage(parts: RealStageParts): ResponseStage {
   const arena = allocateArena(connections);
   const fence = new Int32Array(buffer, Word.fence * 4, 1);
   const made = createSender(backend, { arena, slots: connections, ringEntries, wakeFd, fence, sqpoll });
-  return new ResponseStage({ ...rest, arena, ...made });
+  return new ResponseStage({ ...rest, arena, unixMs: Date.now, ...made });
 }

@@ -14,8 +14,19 @@ import type { StageMemory } from '../shared/memory.js';
  *     busy         connection
  *     mode                        byte of the mode                          custom policy's text
  *     drain                       drain time in ns
+ *     tenant       connection     key of the tenant
+ *     raise        connection     index of the level     unix ms of expiry
  */
-const ControlKind = { attach: 1, disconnect: 2, push: 3, busy: 4, mode: 5, drain: 6 } as const;
+const ControlKind = {
+  attach: 1,
+  disconnect: 2,
+  push: 3,
+  busy: 4,
+  mode: 5,
+  drain: 6,
+  tenant: 7,
+  raise: 8,
+} as const;
 
 const decoder = new TextDecoder();
 
@@ -59,6 +70,14 @@ export class ControlWriter {
     return this.#send(ControlKind.drain, 0, drainNs, 0, null);
   }
 
+  tenant(connectionId: number, key: number): ControlResult {
+    return this.#send(ControlKind.tenant, connectionId, key, 0, null);
+  }
+
+  raise(connectionId: number, level: number, expiresAt: number): ControlResult {
+    return this.#send(ControlKind.raise, connectionId, level, expiresAt, null);
+  }
+
   #send(kind: number, id: number, value: number, extra: number, body: Uint8Array | null): ControlResult {
     const at = this.#ring.claim(body === null ? 0 : body.length);
     if (at === claimFull) return 'full';
@@ -80,14 +99,20 @@ export function unclaimedFds(memory: StageMemory): number[] {
   return fds;
 }
 
-/** What the stage does on each command. */
-export interface ControlHandlers {
+/** What the stage does on commands about one connection. */
+export interface ConnectionHandlers {
   attach(connectionId: number, slot: number, fd: number): void;
   disconnectNow(connectionId: number, reason: number | null): void;
   disconnectDrained(connectionId: number, position: number, reason: number | null): void;
   /** The body is `length` bytes of `source` from `from` on, and the ring's again after the call. */
   push(connectionId: number, source: Bytes, from: number, length: number): void;
   busy(connectionId: number): void;
+  tenant(connectionId: number, key: number): void;
+  raise(connectionId: number, level: number, expiresAt: number): void;
+}
+
+/** What the stage does on each command. */
+export interface ControlHandlers extends ConnectionHandlers {
   setPolicy(policy: ResolvedPolicy): void;
   /** A mode byte, or policy text, that means nothing: the policy in force stays. */
   corruptMode(byte: number, text: string): void;
@@ -145,6 +170,12 @@ export class ControlReader {
         break;
       case ControlKind.drain:
         handlers.drain(value);
+        break;
+      case ControlKind.tenant:
+        handlers.tenant(connectionId, value);
+        break;
+      case ControlKind.raise:
+        handlers.raise(connectionId, value, extra);
         break;
     }
   }

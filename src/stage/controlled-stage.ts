@@ -10,9 +10,11 @@ import type { StageMemory } from '../shared/memory.js';
 import { Word } from '../shared/memory.js';
 import { adopt } from './adopt.js';
 import type { Stage, StageEvents } from './api.js';
+import { channels } from './channels.js';
 import { type Attached, Connections } from './connections.js';
 import { type ControlResult, ControlWriter, unclaimedFds } from './control.js';
-import { type EventHandlers, EventReader } from './events.js';
+import { ControlledDiagnosis } from './controlled-diagnosis.js';
+import { type EventHandlers, EventReader, throwLater } from './events.js';
 import type { StageHandle } from './open-stage.js';
 import { type CheckedOptions, checkKeys, checkPolicy } from './options.js';
 import { socketFd, takeWriteSide } from './socket-adapter.js';
@@ -33,6 +35,7 @@ export class ControlledStage extends EventEmitter<StageEvents> implements Stage 
   readonly producer: Producer;
   readonly cursors: Cursors;
   readonly timings: TimingHistograms;
+  readonly diagnosis: ControlledDiagnosis;
   readonly closed: Promise<void>;
   readonly #memory: StageMemory;
   readonly #wakeFd: number;
@@ -44,6 +47,7 @@ export class ControlledStage extends EventEmitter<StageEvents> implements Stage 
   readonly #handlers: EventHandlers;
   #resolveClosed: () => void = () => {};
   #resolveFence: () => void = () => {};
+  #newEpoch = 0;
   #fenced: Promise<void> | null = null;
   #closing = false;
   #onClosing: (drainMs: number) => void = () => {};
@@ -61,6 +65,10 @@ export class ControlledStage extends EventEmitter<StageEvents> implements Stage 
     this.#control = new ControlWriter(memory, () => this.#view.waker.wake());
     this.#events = new EventReader(memory);
     this.#connections = new Connections(options.connections);
+    this.diagnosis = new ControlledDiagnosis(memory, this.#view, options.diagnosis, {
+      tenant: (id, key) => this.#tell(id, () => this.#control.tenant(id, key)),
+      raise: (id, level, expiresAt) => this.#tell(id, () => this.#control.raise(id, level, expiresAt)),
+    });
     this.#handlers = this.#eventHandlers();
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
@@ -125,22 +133,13 @@ export class ControlledStage extends EventEmitter<StageEvents> implements Stage 
   }
 
   busy(connectionId: number): true | 'full' | 'gone' {
-    if (!this.#takesMore(connectionId)) return 'gone';
-    return notOversize(this.#control.busy(connectionId));
+    return this.#tell(connectionId, () => this.#control.busy(connectionId));
   }
 
   setMode(policy: string | object): void {
     const resolved: ResolvedPolicy = checkPolicy(policy);
     this.#checkRunning();
     if (this.#control.mode(resolved) !== true) throw controlFull();
-  }
-
-  setTimings(on: boolean): void {
-    if (typeof on !== 'boolean') {
-      throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', `on must be true or false, got ${String(on)}`);
-    }
-    Atomics.store(this.#view.words, Word.timings, on ? 1 : 0);
-    this.#view.waker.wake();
   }
 
   async fence(newEpoch: number): Promise<void> {
@@ -158,6 +157,7 @@ export class ControlledStage extends EventEmitter<StageEvents> implements Stage 
       );
     }
     if (this.#fenced === null) {
+      this.#newEpoch = newEpoch;
       Atomics.store(this.#view.words, Word.fence, 1);
       this.#view.waker.wake();
       const announced = new Promise<void>((resolve) => {
@@ -175,7 +175,7 @@ export class ControlledStage extends EventEmitter<StageEvents> implements Stage 
 
   share(): StageHandle {
     if (this.#view.state >= StageState.failed) throw ended();
-    return { memory: this.#memory };
+    return { memory: this.#memory, timings: this.timings };
   }
 
   async close(options: { drainMs?: number } = {}): Promise<void> {
@@ -226,12 +226,19 @@ export class ControlledStage extends EventEmitter<StageEvents> implements Stage 
     const addon = nativeAddon();
     for (const fd of unclaimedFds(this.#memory)) addon.closeFd(fd);
     for (const { id: connectionId, slot } of this.#connections.remaining()) {
-      this.#handlers.dropped(slot, { connectionId, reason: 'stage-failed', errno: 0, bytesUnsent: 0 });
+      const event = { connectionId, reason: 'stage-failed', errno: 0, bytesUnsent: 0 } as const;
+      throwLater(() => this.#handlers.dropped(slot, event));
     }
-    if (died && cause !== null) this.#handlers.fatal(cause);
+    if (died && cause !== null) throwLater(() => this.#handlers.fatal(cause));
+    this.diagnosis.close();
     this.#view.waker.mute();
     addon.closeFd(this.#wakeFd);
     this.#resolveClosed();
+  }
+
+  /** Sends what fits into any place of the control ring, about a connection that takes more. */
+  #tell(connectionId: number, send: () => ControlResult): true | 'full' | 'gone' {
+    return this.#takesMore(connectionId) ? notOversize(send()) : 'gone';
   }
 
   #takesMore(connectionId: number): boolean {
@@ -265,13 +272,19 @@ export class ControlledStage extends EventEmitter<StageEvents> implements Stage 
       logger: this.#options.logger,
       dropped: (slot, event) => {
         this.#connections.ended(slot, event.connectionId, false);
+        channels.dropped.publish(this, event);
         this.emit('dropped', event);
       },
       closed: (slot, event) => {
         this.#connections.ended(slot, event.connectionId, true);
         this.emit('closed', event);
       },
-      fenced: () => this.#resolveFence(),
+      fenced: () => {
+        channels.fenced.publish(this, { epoch: this.#options.limits.epoch, newEpoch: this.#newEpoch });
+        this.#resolveFence();
+      },
+      mode: (change) => channels.mode.publish(this, change),
+      degraded: (change) => channels.degraded.publish(this, change),
       fatal: ({ code, message }) => {
         const error =
           code === 'ERR_ACKGATE_SUBMIT_FAILED'

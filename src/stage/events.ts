@@ -6,6 +6,7 @@ import { jsonWithin } from '../shared/json-within.js';
 import type { Logger } from '../shared/logger.js';
 import { noticeSlots, type StageMemory, Word } from '../shared/memory.js';
 import type { ClosedEvent, DroppedEvent } from './api.js';
+import type { DegradedChange, ModeChange } from './channels.js';
 
 /**
  * Records of the event ring, stage → control thread; the fields of the ring's slots are used as follows:
@@ -15,12 +16,18 @@ import type { ClosedEvent, DroppedEvent } from './api.js';
  *     fenced
  *     fatal                                                      JSON { code, message }
  *     log                      level                             JSON [fields, message]
+ *     mode                                                       JSON ModeChange
+ *     degraded                                                   JSON DegradedChange
  *
- * A connection has one place for its `ended`, so that it is never lost. Log lines share the rest, and are dropped and
- * counted when there is none.
+ * A connection has one place for its `ended`, so that it is never lost. The others share `noticeSlots` places. Log lines
+ * get half of them, and are dropped and counted when there is none. Changes of mode and of degradation get a quarter, and
+ * wait when there is none, each kind as one: what comes last is told in the end, however many there were. Of the rest
+ * `fenced` and `fatal` take one each, and what still waits when the stage ends another two.
  */
-const EventKind = { ended: 1, fenced: 2, fatal: 3, log: 4 } as const;
+const EventKind = { ended: 1, fenced: 2, fatal: 3, log: 4, mode: 5, degraded: 6 } as const;
 const levels = ['debug', 'info', 'warn', 'error'] as const;
+const logPlaces = noticeSlots / 2;
+const changePlaces = logPlaces + noticeSlots / 4;
 
 const endedBytes = 8;
 const decoder = new TextDecoder();
@@ -35,6 +42,9 @@ export class EventWriter {
   readonly #words: Int32Array;
   readonly #ringBell: () => void;
   #published = 0;
+  /** Changes that found no place so far. */
+  #mode: ModeChange | null = null;
+  #degraded: DegradedChange | null = null;
 
   /** `ringBell` tells the control thread, once, that events wait; its reader clears the doorbell word. */
   constructor(memory: StageMemory, consumed: () => number, ringBell: () => void) {
@@ -61,20 +71,46 @@ export class EventWriter {
 
   fatal(error: Error): void {
     const { code } = error as { code?: string };
-    const body = jsonWithin({ code, message: error.message }, this.#ring.maxPayload);
-    this.#ring.bytes.set(body, this.#claim(body.length));
-    this.#publish(EventKind.fatal, 0, 0, 0);
+    this.#json(EventKind.fatal, { code, message: error.message });
+  }
+
+  mode(change: ModeChange): void {
+    const { from, fromPolicy } = this.#mode ?? change;
+    this.#mode = { ...change, from, fromPolicy };
+    this.changes();
+  }
+
+  degraded(change: DegradedChange): void {
+    this.#degraded = change;
+    this.changes();
+  }
+
+  /** Tells the changes that wait for a place. `last`: there is no later, and places are kept for this. */
+  changes(last = false): void {
+    const mode = this.#mode;
+    const degraded = this.#degraded;
+    if (mode === null && degraded === null) return;
+    if (!last && this.#waiting >= changePlaces) return;
+    this.#mode = null;
+    this.#degraded = null;
+    if (mode !== null) this.#json(EventKind.mode, mode);
+    if (degraded !== null) this.#json(EventKind.degraded, degraded);
   }
 
   #log(level: number, fields: object, message: string): void {
-    // Half the shared places: what comes after a flood of log lines finds room too.
-    if (((this.#published - this.#consumed()) | 0) >= noticeSlots / 2) {
-      this.dropped++;
-      return;
-    }
-    const body = jsonWithin([fields, message], this.#ring.maxPayload);
+    if (this.#waiting >= logPlaces) this.dropped++;
+    else this.#json(EventKind.log, [fields, message], level);
+  }
+
+  /** Events that the control thread has not taken. */
+  get #waiting(): number {
+    return (this.#published - this.#consumed()) | 0;
+  }
+
+  #json(kind: number, value: unknown, level = 0): void {
+    const body = jsonWithin(value, this.#ring.maxPayload);
     this.#ring.bytes.set(body, this.#claim(body.length));
-    this.#publish(EventKind.log, 0, level, 0);
+    this.#publish(kind, 0, level, 0);
   }
 
   #claim(length: number): number {
@@ -95,6 +131,8 @@ export interface EventHandlers {
   dropped(slot: number, event: DroppedEvent): void;
   closed(slot: number, event: ClosedEvent): void;
   fenced(): void;
+  mode(change: ModeChange): void;
+  degraded(change: DegradedChange): void;
   fatal(error: { code?: string | undefined; message: string }): void;
   logger: Logger;
 }
@@ -109,24 +147,28 @@ export class EventReader {
     this.#words = new Int32Array(memory.buffer);
   }
 
-  /** Takes every event there is. */
+  /** Takes the events that there are; those that are published meanwhile ring again. */
   drain(handlers: EventHandlers): void {
     // Cleared before looking: an event that is published during the look rings again.
     Atomics.store(this.#words, Word.doorbell, 0);
-    // At most one turn of the ring; a handler that drains again finds what is left.
-    for (let most = this.#ring.capacity; most > 0 && this.#ring.available() > 0; most--) {
+    // No more than now: a slow logger in a flood of lines would never come to an end. A handler may drain too.
+    for (let most = this.#ring.available(); most > 0 && this.#ring.available() > 0; most--) {
       const deliver = readEvent(this.#ring.at(0));
       // Before it is delivered: an event is taken once, also when a listener throws.
       this.#ring.release(1);
-      try {
-        deliver(handlers);
-      } catch (error) {
-        // A listener's own failure: it must not hold up the events behind this one.
-        process.nextTick(() => {
-          throw error;
-        });
-      }
+      throwLater(() => deliver(handlers));
     }
+  }
+}
+
+/** Calls listeners: a failure of theirs must not hold up the events behind this one, nor the end of the stage. */
+export function throwLater(call: () => void): void {
+  try {
+    call();
+  } catch (error) {
+    process.nextTick(() => {
+      throw error;
+    });
   }
 }
 
@@ -143,6 +185,8 @@ function readEvent(record: RecordView): (handlers: EventHandlers) => void {
   if (kind === EventKind.fenced) return (handlers) => handlers.fenced();
   const body = JSON.parse(text(bytes, payloadLength));
   if (kind === EventKind.log) return ({ logger }) => logger[levels[wireSeq]](body[0], body[1]);
+  if (kind === EventKind.mode) return (handlers) => handlers.mode(body);
+  if (kind === EventKind.degraded) return (handlers) => handlers.degraded(body);
   return (handlers) => handlers.fatal(body);
 }
 

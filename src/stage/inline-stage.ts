@@ -1,9 +1,10 @@
+import { checkRedactor, type Redactor } from '../diagnosis/redactor.js';
 import { checkEncoder, type Encoder } from '../encode/encoder.js';
 import { checkFraming, type Framing, lengthPrefixFraming } from '../encode/framing.js';
 import { AckgateError, AckgateRangeError } from '../errors.js';
 import { monotonicNow } from '../shared/clock.js';
 import { describe } from '../shared/describe.js';
-import type { Stage, StageOptions } from './api.js';
+import type { DiagnosisOptions, Stage, StageOptions } from './api.js';
 import { assembleStage } from './assemble.js';
 import type { ControlledStage } from './controlled-stage.js';
 import { guardExit } from './exit-guard.js';
@@ -11,10 +12,14 @@ import { checkOptions } from './options.js';
 import type { ResponseStage } from './response-stage.js';
 import { createControlledStage } from './start-stage.js';
 
-/** As for `startStage`; but encoder and framing are objects, and what to do when idle is up to the caller's loop. */
-export interface InlineStageOptions extends Omit<StageOptions, 'encoder' | 'framing' | 'idle'> {
+/**
+ * As for `startStage`; but encoder, framing and redactor are objects, and what to do when idle is up to the caller's
+ * loop.
+ */
+export interface InlineStageOptions extends Omit<StageOptions, 'encoder' | 'framing' | 'idle' | 'diagnosis'> {
   encoder?: Encoder;
   framing?: Framing;
+  diagnosis?: Omit<DiagnosisOptions, 'redactor'> & { redactor?: Redactor };
 }
 
 /** A stage that runs in the caller's own loop, on the caller's thread. */
@@ -32,16 +37,18 @@ export interface InlineStage extends Stage {
 
 /** Makes a stage that does nothing until its `doWork` is called, again and again. Errors as for `startStage`. */
 export function createInlineStage(options: InlineStageOptions = {}): InlineStage {
-  const { encoder = null, framing = lengthPrefixFraming, ...rest } = options;
+  const { encoder = null, framing = lengthPrefixFraming, diagnosis = {}, ...rest } = options;
+  const { redactor = null, ...levels } = diagnosis;
   checkFraming(framing, 'framing');
   if (encoder !== null) checkEncoder(encoder, 'encoder');
+  if (redactor !== null) checkRedactor(redactor, 'diagnosis.redactor');
   if ('idle' in rest) {
     throw new AckgateError(
       'ERR_ACKGATE_UNKNOWN_OPTION',
       'an inline stage has no option "idle": its loop decides',
     );
   }
-  const checked = checkOptions(rest);
+  const checked = checkOptions({ ...rest, diagnosis: levels });
   const { stage, memory, wakeFd } = createControlledStage(checked);
   let inner: ResponseStage;
   try {
@@ -57,6 +64,7 @@ export function createInlineStage(options: InlineStageOptions = {}): InlineStage
       ringBell: () => {},
       encoder,
       framing,
+      redactor,
       histograms: stage.timings,
     });
   } catch (error) {

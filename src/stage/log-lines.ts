@@ -2,6 +2,7 @@ import type { DegradationFields } from '../gate/degradation-logger.js';
 import type { Gate } from '../gate/gate.js';
 import { clauseText, type ResolvedPolicy } from '../policy/index.js';
 import type { Logger } from '../shared/logger.js';
+import type { ModeChange } from './channels.js';
 
 /** What the degradation log says of the gate as it stands. */
 export function describeDegradation(gate: Gate): DegradationFields {
@@ -17,16 +18,19 @@ export function describeDegradation(gate: Gate): DegradationFields {
   };
 }
 
-/** Logs a change of policy; one that holds nothing back deserves a warning. */
-export function logPolicyChange(logger: Logger, from: ResolvedPolicy, to: ResolvedPolicy, gate: Gate): void {
-  const fields = {
+export function describeChange(from: ResolvedPolicy, to: ResolvedPolicy): ModeChange {
+  return {
     from: from.mode,
     fromPolicy: from.policy.toString(),
     to: to.mode,
     toPolicy: to.policy.toString(),
   };
-  logger.info(fields, 'durability policy changed');
+}
+
+/** Logs a change of policy; one that holds nothing back deserves a warning. */
+export function logPolicyChange(logger: Logger, change: ModeChange, gate: Gate): void {
+  logger.info(change, 'durability policy changed');
   if (gate.durablePos === Number.POSITIVE_INFINITY) {
-    logger.warn({ policy: fields.toPolicy }, 'durability policy holds nothing back');
+    logger.warn({ policy: change.toPolicy }, 'durability policy holds nothing back');
   }
 }

@@ -1,3 +1,4 @@
+import type { CapturedRecord } from '../diagnosis/api.js';
 import { nativeAddon } from '../egress/native.js';
 import { AckgateError } from '../errors.js';
 import type { Cursors } from '../gate/cursors.js';
@@ -6,10 +7,12 @@ import { checkMemory, type StageMemory, Word, wakeFdOf } from '../shared/memory.
 import { StageView } from './stage-view.js';
 import { StageState } from './state.js';
 import type { StageStatus } from './status.js';
+import type { TimingHistograms } from './timings.js';
 
 /** Names a running stage for other threads of this process. Plain data: post it anywhere. */
 export interface StageHandle {
   readonly memory: StageMemory;
+  readonly timings: TimingHistograms;
 }
 
 /** A stage as another thread sees it. */
@@ -18,6 +21,10 @@ export interface OpenedStage {
   readonly producer: Producer;
   readonly cursors: Cursors;
   status(): StageStatus;
+  /** The latency histograms, shared with the stage. */
+  readonly timings: TimingHistograms;
+  /** As `StageDiagnosis.captured`. */
+  captured(after?: number): CapturedRecord[];
   /** Gives the writing end and the descriptor back. Does nothing the second time. */
   close(): void;
 }
@@ -28,7 +35,7 @@ export interface OpenedStage {
  * @throws ERR_ACKGATE_HANDLE_VERSION, ERR_ACKGATE_STAGE_CLOSED, ERR_ACKGATE_INVALID_ARGUMENT
  */
 export function openStage(handle: StageHandle): OpenedStage {
-  if (typeof handle !== 'object' || handle === null) {
+  if (typeof handle !== 'object' || handle === null || typeof handle.timings !== 'object') {
     throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', 'handle must come from stage.share()');
   }
   checkMemory(handle.memory);
@@ -46,6 +53,8 @@ export function openStage(handle: StageHandle): OpenedStage {
     producer: view.producer,
     cursors: view.cursors,
     status: () => view.status(),
+    timings: handle.timings,
+    captured: (after) => view.captured(after),
     close() {
       if (!open) return;
       open = false;

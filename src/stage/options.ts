@@ -1,9 +1,12 @@
+import { type DiagnosisLevel, diagnosisLevels } from '../diagnosis/levels.js';
 import { AckgateError, AckgateRangeError } from '../errors.js';
 import { Policy, type ResolvedPolicy, resolvePolicy } from '../policy/index.js';
 import { checkRingSize } from '../ring/layout.js';
 import type { Logger } from '../shared/logger.js';
 import { silentLogger } from '../shared/logger.js';
-import type { StageOptions } from './api.js';
+import { captureDefaults } from '../shared/memory.js';
+import { safeLogger } from '../shared/safe-logger.js';
+import type { DiagnosisOptions, StageOptions } from './api.js';
 
 /** Limits that the stage itself works with. Plain data: they are posted to the Worker. */
 export interface StageLimits {
@@ -30,8 +33,18 @@ export interface CheckedOptions {
   kernelSendBufferBytes: number;
   ringEntries: number;
   sqpoll: boolean;
+  diagnosis: CheckedDiagnosis;
   logger: Logger;
   limits: StageLimits;
+}
+
+/** The same for diagnosis. `redactor`: URL of its module. */
+export interface CheckedDiagnosis {
+  baseline: DiagnosisLevel;
+  kinds: Readonly<Record<string, number>>;
+  redactor: string | null;
+  captureRecords: number;
+  captureBytes: number;
 }
 
 export const connectionsMax = 32_768;
@@ -56,6 +69,7 @@ const known = [
   'flushDelayUs',
   'ringEntries',
   'sqpoll',
+  'diagnosis',
   'logger',
 ] as const satisfies readonly (keyof StageOptions)[];
 
@@ -105,7 +119,8 @@ export function checkOptions(options: StageOptions): CheckedOptions {
     kernelSendBufferBytes: number('kernelSendBufferBytes', 0, 0, 2 ** 30),
     ringEntries,
     sqpoll: checkBoolean('sqpoll', options.sqpoll ?? false),
-    logger: checkLogger(options.logger ?? silentLogger),
+    diagnosis: checkDiagnosis(options.diagnosis ?? {}),
+    logger: safeLogger(checkLogger(options.logger ?? silentLogger)),
     limits: {
       epoch: number('epoch', 0, 0, Number.MAX_SAFE_INTEGER),
       // A timer can't count further than 2^31-1 ms, and nobody means to.
@@ -211,6 +226,34 @@ function checkModule(name: string, module: unknown): string | null {
     'ERR_ACKGATE_INVALID_ARGUMENT',
     `${name} must be the URL of a module: the stage runs on a thread of its own, where an object can not be sent`,
   );
+}
+
+function checkDiagnosis(options: DiagnosisOptions): CheckedDiagnosis {
+  checkKeys('options.diagnosis', options, [
+    'baseline',
+    'kinds',
+    'redactor',
+    'captureRecords',
+    'captureBytes',
+  ]);
+  const { baseline = 'off', kinds = {}, captureRecords = captureDefaults.records } = options;
+  const { captureBytes = captureDefaults.bytes } = options;
+  const whole = (name: string, value: unknown, min: number, max: number): number => {
+    const fits = typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max;
+    if (!fits) throw range(`diagnosis.${name}`, `an integer from ${min} to ${max}`, value);
+    return value as number;
+  };
+  if (typeof kinds !== 'object' || kinds === null) {
+    throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', 'diagnosis.kinds must be an object of numbers');
+  }
+  for (const [name, kind] of Object.entries(kinds)) whole(`kinds.${name}`, kind, 0, 0xffff);
+  return {
+    baseline: oneOf('diagnosis.baseline', baseline, diagnosisLevels),
+    kinds: Object.freeze({ ...kinds }),
+    redactor: checkModule('diagnosis.redactor', options.redactor),
+    captureRecords: whole('captureRecords', captureRecords, 1, 65_536),
+    captureBytes: whole('captureBytes', captureBytes, 0, 65_536),
+  };
 }
 
 function checkLogger(logger: unknown): Logger {

@@ -9,6 +9,8 @@ import type { Logger } from '../shared/logger.js';
 
 /** Encodes released records and appends them, each with its end-of-batch frame, whole or not at all. */
 export class Responder {
+  /** Of the last record: length of its body, -1 when the encoder failed. */
+  bodyBytes = 0;
   readonly #egress: Egress;
   readonly #records: Bytes;
   readonly #framing: Framing;
@@ -40,6 +42,7 @@ export class Responder {
     const source = encoder === null ? this.#records : this.#body;
     const from = encoder === null ? record.payloadAt : 0;
     const length = encoder === null ? record.payloadLength : this.#encode(encoder, record);
+    this.bodyBytes = length;
     const appended =
       length >= 0
         ? egress.appendFrame(slot, source, from, length, tail, nowNs)
@@ -50,6 +53,15 @@ export class Responder {
     }
     counters.recordsReleased++;
     return slot;
+  }
+
+  /** The first bytes of the last body: the caller's own copy, at most as long as `into`. */
+  copyBody(record: RecordInRing, into: Uint8Array): Uint8Array {
+    const length = Math.max(0, Math.min(this.bodyBytes, into.length));
+    const source = this.#encoder === null ? record.bytes : this.#body.bytes;
+    const copy = into.subarray(0, length);
+    copy.set(source.subarray(0, length));
+    return copy;
   }
 
   /** Length of the body, or -1 when the encoder has failed. */

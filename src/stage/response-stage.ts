@@ -1,13 +1,12 @@
+import type { Redactor } from '../diagnosis/redactor.js';
 import { BlockedWatch } from '../egress/blocked-watch.js';
-import { ConnectionTable, SlotState } from '../egress/connection-table.js';
+import { ConnectionTable } from '../egress/connection-table.js';
 import { Drop } from '../egress/counters.js';
-import { DeliverySamples } from '../egress/delivery-samples.js';
 import { Egress } from '../egress/egress.js';
 import { FlushCadence } from '../egress/flush-cadence.js';
 import { parkMsMax, type Sender } from '../egress/sender.js';
 import type { Encoder } from '../encode/encoder.js';
 import { type Framing, lengthPrefixFraming } from '../encode/framing.js';
-import { CrossingTracker } from '../gate/crossing-tracker.js';
 import { CursorLines } from '../gate/cursor-lines.js';
 import { DegradationLogger } from '../gate/degradation-logger.js';
 import { Gate } from '../gate/gate.js';
@@ -17,17 +16,20 @@ import { Consumer, type RecordInRing, RingObserver } from '../ring/consumer.js';
 import type { Clock } from '../shared/clock.js';
 import type { Logger } from '../shared/logger.js';
 import { nodeLines, Parked, type StageMemory, Word } from '../shared/memory.js';
+import { connectionHandlers } from './connection-commands.js';
 import { type ControlHandlers, ControlReader } from './control.js';
 import { DrainList } from './drain-list.js';
 import { Duties } from './duties.js';
 import { EventWriter } from './events.js';
 import { Heartbeats } from './heartbeats.js';
-import { describeDegradation, logPolicyChange } from './log-lines.js';
+import { describeChange, describeDegradation, logPolicyChange } from './log-lines.js';
 import type { StageLimits } from './options.js';
+import { RecordDiagnosis } from './record-diagnosis.js';
 import { Responder } from './responder.js';
 import { StageState } from './state.js';
 import { StatusWriter } from './status.js';
 import { fillStatus } from './status-values.js';
+import { TimeSpent } from './time-spent.js';
 import { createTimingHistograms, type TimingHistograms, Timings } from './timings.js';
 
 /**
@@ -37,7 +39,6 @@ import { createTimingHistograms, type TimingHistograms, Timings } from './timing
 const clockEvery = { copying: 512, encoding: 64 } as const;
 /** How long the kernel gets to let go of the buffers when the stage ends. */
 const teardownMs = 1000;
-const samplePool = 65_536;
 
 /** All that a stage is made from. No clock, randomness or kernel is reached but through these. */
 export interface ResponseStageParts {
@@ -46,6 +47,8 @@ export interface ResponseStageParts {
   /** The send buffers, shared with the sender. */
   arena: Uint8Array;
   clock: Clock;
+  /** Unix milliseconds. */
+  unixMs: () => number;
   policy: ResolvedPolicy;
   limits: StageLimits;
   /** Tells the control thread that events wait. */
@@ -56,6 +59,7 @@ export interface ResponseStageParts {
   /** Null: payloads are encoded already. */
   encoder?: Encoder | null;
   histograms?: TimingHistograms;
+  redactor?: Redactor | null;
   /** Why the sender is not the one that was asked for first; for the status. */
   fallback?: string | null;
 }
@@ -67,6 +71,8 @@ export interface ResponseStageParts {
 export class ResponseStage {
   readonly gate: Gate;
   readonly egress: Egress;
+  readonly diagnosis: RecordDiagnosis;
+  readonly timeSpent: TimeSpent;
   rounds = 0;
   busyRounds = 0;
   parks = 0;
@@ -79,6 +85,7 @@ export class ResponseStage {
   readonly #parts: ResponseStageParts;
   readonly #words: Int32Array;
   readonly #ring: Consumer;
+  readonly #output: RingObserver;
   readonly #control: ControlReader;
   readonly #events: EventWriter;
   readonly #logger: Logger;
@@ -86,7 +93,6 @@ export class ResponseStage {
   readonly #responder: Responder;
   readonly #cadence: FlushCadence;
   readonly #clockEvery: number;
-  readonly #samples: DeliverySamples;
   readonly #timings: Timings;
   readonly #heartbeats: Heartbeats;
   readonly #blocked: BlockedWatch;
@@ -95,9 +101,10 @@ export class ResponseStage {
   readonly #leaving: DrainList;
   readonly #status: StatusWriter;
   readonly #corruptModes = new Set<string>();
-  #tracker: CrossingTracker | null = null;
   #state: number = StageState.running;
   #nowNs = 0;
+  /** The last round found something to do. */
+  #worked = false;
   #drainDeadlineNs = Number.POSITIVE_INFINITY;
   #endDeadlineNs = Number.POSITIVE_INFINITY;
   #fenceAnnounced = false;
@@ -108,6 +115,7 @@ export class ResponseStage {
     this.#parts = parts;
     this.#words = new Int32Array(buffer);
     this.#ring = new Consumer(memory.output);
+    this.#output = new RingObserver(memory.output);
     const events = new RingObserver(memory.events);
     this.#events = new EventWriter(memory, () => events.consumed(), parts.ringBell);
     this.#logger = parts.logger ?? this.#events.logger;
@@ -119,20 +127,25 @@ export class ResponseStage {
       nodeLines,
       parts.policy,
     );
-    this.#samples = new DeliverySamples(
-      connections,
-      samplePool,
-      () => this.egress.sentTotal,
-      (ns) => this.#timings.record('serverEndToEnd', ns),
+    this.diagnosis = new RecordDiagnosis({
+      memory,
+      ring: this.#ring,
+      gate: this.gate,
+      timings: this.#timings,
       clock,
-    );
+      unixMs: parts.unixMs,
+      redactor: parts.redactor ?? null,
+      logger: this.#logger,
+      egress: () => this.egress,
+      responder: () => this.#responder,
+    });
     this.egress = new Egress({
       sender,
       arena,
       table: new ConnectionTable(connections),
       framing: this.#framing,
       fence: this.#words.subarray(Word.fence, Word.fence + 1),
-      delivery: this.#samples,
+      delivery: this.diagnosis.samples,
       onClosing: (slot) => {
         this.#heartbeats.ended(slot);
         this.#leaving.remove(slot);
@@ -160,9 +173,14 @@ export class ResponseStage {
       clock(),
     );
     this.#blocked = new BlockedWatch(this.egress, limits);
-    this.#degradation = new DegradationLogger(this.#logger, () => describeDegradation(this.gate));
+    this.#degradation = new DegradationLogger(
+      this.#logger,
+      () => describeDegradation(this.gate),
+      (degraded, fields) => this.#events.degraded({ degraded, ...fields }),
+    );
     this.#control = new ControlReader(memory, this.#handlers());
     this.#status = new StatusWriter(buffer);
+    this.timeSpent = new TimeSpent(this.gate, clock());
     this.#duties = new Duties({
       egress: this.egress,
       gate: this.gate,
@@ -190,6 +208,7 @@ export class ResponseStage {
     this.#nowNs = nowNs;
     this.lastDoWorkNs = nowNs;
     this.rounds++;
+    this.timeSpent.begin(nowNs, this.#worked);
     try {
       // Noted first: an attach that was sent before a record was published is then applied before the record is read.
       const published = this.#ring.available();
@@ -200,6 +219,9 @@ export class ResponseStage {
       work += this.#flush(nowNs);
       work += this.#duties.run(nowNs);
       work += this.#endings(nowNs);
+      this.#events.changes();
+      this.timeSpent.looked(nowNs);
+      this.#worked = work > 0;
       if (work > 0) this.busyRounds++;
       return work;
     } catch (error) {
@@ -213,7 +235,7 @@ export class ResponseStage {
     if (this.#control.pending || this.egress.pending) return true;
     if (Atomics.load(this.#words, Word.abandon) !== 0) return true;
     if (this.egress.fenced && !this.#fenceAnnounced) return true;
-    if (this.#timingsSwitched) return true;
+    if (this.diagnosis.changed) return true;
     if (this.gate.changed()) return true;
     // A record that the gate holds back is no work: a cursor has to move first.
     return this.#ring.available() > 0 && !this.gate.closed;
@@ -221,8 +243,7 @@ export class ResponseStage {
 
   /** Sleeps until there may be something to do; returns at the next deadline at the latest. */
   park(): void {
-    // The crossing tracker is told of every record when it is published.
-    const anything = !this.gate.closed || this.#tracker !== null;
+    const anything = !this.gate.closed || this.diagnosis.watchesEveryRecord;
     Atomics.store(this.#words, Word.parked, anything ? Parked.forAnything : Parked.unlessRecord);
     if (!this.hasWork()) {
       const nowNs = this.#parts.clock();
@@ -247,9 +268,9 @@ export class ResponseStage {
       nowNs,
       degradation: this.#degradation,
       blockedNow: this.#blocked.blockedNow,
-      samplesDropped: this.#samples.dropped,
       logLinesDropped: this.#events.dropped,
       ringDepth: this.#ring.available(),
+      highestSeq: this.#output.highestSeq(),
       sender: this.#parts.sender,
       epoch: this.#parts.limits.epoch,
     });
@@ -272,28 +293,20 @@ export class ResponseStage {
     }
   }
 
-  /** True until a round has seen it: with timings every record wakes the stage, also behind one that is held. */
-  get #timingsSwitched(): boolean {
-    return (Atomics.load(this.#words, Word.timings) !== 0) !== (this.#tracker !== null);
-  }
-
   #takeControl(): number {
     if (Atomics.load(this.#words, Word.abandon) !== 0) {
       this.abandon();
       return 0;
     }
-    if (this.#timingsSwitched) {
-      this.#tracker =
-        this.#tracker === null ? new CrossingTracker(this.#ring, this.gate, this.#timings) : null;
-    }
     const taken = this.#control.take();
     this.controlRecords += taken;
+    this.diagnosis.refresh();
     return taken;
   }
 
   #evaluate(published: number, nowNs: number): void {
     if (this.gate.evaluate()) this.#degradation.tick(this.gate.evaluator.degraded, nowNs);
-    this.#tracker?.observe(published, nowNs);
+    if (this.diagnosis.active) this.diagnosis.look(published, nowNs);
   }
 
   /** Encodes and appends what the gate lets through, in ring order, flushing whenever the cadence says so. */
@@ -314,9 +327,9 @@ export class ResponseStage {
         clockAt = taken + this.#clockEvery;
       }
       if (this.#leaving.size > 0 && this.#isTooLate(record.connectionId, taken)) {
-        this.egress.counters.recordsDiscarded++;
+        this.#discardLate(record, taken);
       } else {
-        this.#respond(record, now);
+        this.#respond(record, taken, now);
       }
       if (this.#cadence.due(now)) {
         this.#flush(now);
@@ -338,25 +351,31 @@ export class ResponseStage {
     return this.#leaving.isPast(this.egress.table.find(connectionId), (this.#ring.position + taken) | 0);
   }
 
-  #respond(record: RecordInRing, nowNs: number): void {
-    const timed = this.#tracker !== null;
-    const startNs = timed ? this.#parts.clock() : 0;
-    const slot = this.#responder.respond(record, nowNs);
-    if (timed) this.#timings.record('encode', this.#parts.clock() - startNs);
+  #discardLate(record: RecordInRing, taken: number): void {
+    this.egress.counters.recordsDiscarded++;
+    if (this.#isWatched(taken)) this.diagnosis.discarded(record, this.#ring.position + taken);
+  }
+
+  /** Whether the record `taken` places ahead has a level above `off`. */
+  #isWatched(taken: number): boolean {
+    return this.diagnosis.active && this.diagnosis.levelAt(this.#ring.position + taken) > 0;
+  }
+
+  #respond(record: RecordInRing, taken: number, nowNs: number): void {
+    const slot = this.#isWatched(taken)
+      ? this.diagnosis.respond(record, this.#ring.position + taken, nowNs)
+      : this.#responder.respond(record, nowNs);
     if (slot < 0) return;
-    if (timed && record.receivedNs > 0) {
-      this.#samples.add(slot, record.receivedNs, this.egress.appendedTotal[slot]);
-    }
     if (this.egress.dirty.has(slot)) this.#cadence.note(this.egress.buffers.used[slot], nowNs);
   }
 
   #flush(nowNs: number): number {
     this.#cadence.flushed();
     if (!this.egress.pending) return 0;
-    if (this.#tracker === null) return this.egress.flush(nowNs);
+    if (!this.diagnosis.timesFlush) return this.egress.flush(nowNs);
     const startNs = this.#parts.clock();
     const results = this.egress.flush(nowNs);
-    this.#timings.record('flush', this.#parts.clock() - startNs);
+    this.diagnosis.flushed(this.#parts.clock() - startNs);
     return results;
   }
 
@@ -417,6 +436,7 @@ export class ResponseStage {
 
   #enter(state: number): void {
     this.#state = state;
+    if (this.ended) this.#events.changes(true);
     Atomics.store(this.#words, Word.state, state);
   }
 
@@ -429,9 +449,11 @@ export class ResponseStage {
     const from = this.gate.policy;
     this.gate.setPolicy(policy);
     this.gate.evaluate();
-    logPolicyChange(this.#logger, from, policy, this.gate);
+    const change = describeChange(from, policy);
+    this.#events.mode(change);
+    logPolicyChange(this.#logger, change, this.gate);
     this.#degradation.reseed(this.gate.evaluator.degraded, this.#nowNs);
-    this.#tracker?.restart();
+    this.diagnosis.restart();
     this.#writeStatusText();
   }
 
@@ -444,34 +466,19 @@ export class ResponseStage {
   }
 
   #handlers(): ControlHandlers {
-    const slotOf = (id: number) => this.egress.table.find(id);
-    const say = (slot: number, frame: Uint8Array) => this.egress.appendBytes(slot, frame, this.#nowNs);
     return {
-      attach: (id, slot, fd) => {
-        this.#blocked.opened(slot);
-        this.egress.open(slot, id, fd, this.#nowNs);
-        if (this.egress.table.state[slot] === SlotState.open) this.#heartbeats.opened(slot, this.#nowNs);
-      },
-      disconnectNow: (id, reason) => {
-        const slot = slotOf(id);
-        if (slot < 0) return;
-        if (reason !== null && say(slot, this.#framing.disconnect(reason))) this.egress.flush(this.#nowNs);
-        this.egress.disconnect(slot);
-      },
-      disconnectDrained: (id, position, reason) => {
-        const slot = slotOf(id);
-        if (slot >= 0)
-          this.#leaving.add(slot, position, reason === null ? null : this.#framing.disconnect(reason));
-      },
-      push: (id, source, from, length) => {
-        const slot = slotOf(id);
-        if (slot >= 0 && this.egress.appendFrame(slot, source, from, length, null, this.#nowNs))
+      ...connectionHandlers({
+        egress: this.egress,
+        framing: this.#framing,
+        heartbeats: this.#heartbeats,
+        blocked: this.#blocked,
+        leaving: this.#leaving,
+        diagnosis: this.diagnosis,
+        nowNs: () => this.#nowNs,
+        onPushed: () => {
           this.pushes++;
-      },
-      busy: (id) => {
-        const slot = slotOf(id);
-        if (slot >= 0) say(slot, this.#framing.serverBusy);
-      },
+        },
+      }),
       setPolicy: (policy) => this.#setPolicy(policy),
       corruptMode: (byte, text) => {
         const distinct = `${byte} ${text}`;

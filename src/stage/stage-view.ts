@@ -1,3 +1,6 @@
+import type { CapturedRecord } from '../diagnosis/api.js';
+import { CaptureReader } from '../diagnosis/capture-ring.js';
+import { AckgateRangeError } from '../errors.js';
 import { CursorLines } from '../gate/cursor-lines.js';
 import { Cursors } from '../gate/cursors.js';
 import { NodeNames } from '../gate/node-names.js';
@@ -17,6 +20,7 @@ export class StageView {
   readonly output: RingObserver;
   readonly words: Int32Array;
   readonly #status: StatusReader;
+  readonly #capture: CaptureReader;
   readonly #clock: Clock;
 
   /** `wake` makes the stage's wake descriptor readable. */
@@ -33,10 +37,22 @@ export class StageView {
       wake: () => this.waker.wake(),
     });
     this.#status = new StatusReader(memory.buffer);
+    this.#capture = new CaptureReader(memory.buffer, memory.capture);
   }
 
   get state(): number {
     return Atomics.load(this.words, Word.state);
+  }
+
+  /** What is still in the capture ring with a number above `after` (default 0), oldest first. */
+  captured(after = 0): CapturedRecord[] {
+    if (typeof after !== 'number' || !(after >= 0)) {
+      throw new AckgateRangeError(
+        'ERR_ACKGATE_OUT_OF_RANGE',
+        `after must be 0 or more, got ${String(after)}`,
+      );
+    }
+    return this.#capture.read(after);
   }
 
   status(): StageStatus {

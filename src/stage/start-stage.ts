@@ -19,7 +19,7 @@ const hangMs = 5000;
  * Starts a stage on a thread of its own.
  *
  * @throws `AckgateError` for options that can't be meant, ERR_ACKGATE_ADDON_MISSING, ERR_ACKGATE_URING_UNAVAILABLE,
- *   ERR_ACKGATE_ENCODER_MODULE
+ *   ERR_ACKGATE_ENCODER_MODULE, ERR_ACKGATE_REDACTOR_MODULE
  */
 export async function startStage(options: StageOptions = {}): Promise<Stage> {
   const checked = checkOptions(options);
@@ -34,6 +34,7 @@ export async function startStage(options: StageOptions = {}): Promise<Stage> {
     idle: checked.idle,
     encoder: checked.encoder,
     framing: checked.framing,
+    redactor: checked.diagnosis.redactor,
     ringEntries: checked.ringEntries,
     sqpoll: checked.sqpoll,
     histograms: stage.timings,
@@ -62,9 +63,13 @@ export async function startStage(options: StageOptions = {}): Promise<Stage> {
     worker.on('message', (message: WorkerMessage) => {
       if (message === 'ready') {
         ready = true;
+        stage.drainEvents();
         warnOfFewFds(checked);
         resolve(stage);
-      } else if (message === 'events') stage.drainEvents();
+      }
+      // Not at once: messages that come meanwhile would be handled right behind it, and while log lines pour in this
+      // thread would get to nothing else.
+      else if (message === 'events') setImmediate(() => stage.drainEvents());
       else refused = message;
     });
     worker.on('error', (error) => {
@@ -90,6 +95,8 @@ export function createControlledStage(options: CheckedOptions): {
     connections: options.connections,
     ringCapacity: options.ring.capacity,
     maxPayload: options.ring.maxPayload,
+    captureRecords: options.diagnosis.captureRecords,
+    captureBytes: options.diagnosis.captureBytes,
   });
   seatPrimary(memory, options.zone);
   // If this thread is terminated nobody else can say that the stage has ended, and other threads have to know before

@@ -2,15 +2,16 @@ import { type Sender, SenderState } from '../egress/sender.js';
 import type { DegradationLogger } from '../gate/degradation-logger.js';
 import type { ResponseStage } from './response-stage.js';
 import { statusIndex as at, backends, dropsIndex } from './status.js';
+import { binderOf, binders, type TimeSpent } from './time-spent.js';
 
 export interface StatusSources {
   stage: ResponseStage;
   nowNs: number;
   degradation: DegradationLogger;
   blockedNow: number;
-  samplesDropped: number;
   logLinesDropped: number;
   ringDepth: number;
+  highestSeq: number;
   sender: Sender;
   epoch: number;
 }
@@ -34,6 +35,10 @@ export function fillStatus(values: Float64Array, sources: StatusSources): void {
   values[at.connections] = egress.table.count;
   values[at.blockedNow] = sources.blockedNow;
   values[at.ringDepth] = sources.ringDepth;
+  values[at.highestSeq] = sources.highestSeq;
+  values[at.waitingSeq] = gate.waitingFor;
+  values[at.blockerIndex] = binderOf(gate);
+  fillTimes(values, stage.timeSpent);
   values[at.policyDegradedNanos] = degradation.degradedNanosAt(nowNs);
   values[at.gateWaits] = gate.waits;
   values[at.gateJournal] = gate.openedByJournal;
@@ -57,9 +62,34 @@ export function fillStatus(values: Float64Array, sources: StatusSources): void {
   values[at.controlRecords] = stage.controlRecords;
   values[at.encoderErrors] = counters.encoderErrors;
   values[at.logLinesDropped] = sources.logLinesDropped;
-  values[at.samplesDropped] = sources.samplesDropped;
+  values[at.samplesDropped] = stage.diagnosis.samples.dropped;
   values[at.completionOverflows] = sender.state[SenderState.overflows];
+  values.set(counters.flushSizes, at.flushesUpTo1);
+  fillDiagnosis(values, stage);
   for (let reason = 0; reason < counters.drops.length; reason++) {
     values[dropsIndex + reason] = counters.drops[reason];
   }
+}
+
+function fillTimes(values: Float64Array, times: TimeSpent): void {
+  values[at.gateClosedSinceNs] = times.closedSinceNs;
+  values[at.busyNanos] = times.busyNanos;
+  values[at.idleNanos] = times.idleNanos;
+  values[at.gateClosedJournalNanos] = times.closedNanos(binders.indexOf('journal'));
+  values[at.gateClosedReplicationNanos] = times.closedNanos(binders.indexOf('replication'));
+  values[at.gateClosedDegradedNanos] = times.closedNanos(binders.indexOf('degraded'));
+}
+
+function fillDiagnosis(values: Float64Array, { diagnosis }: ResponseStage): void {
+  values[at.diagnosisLevel] = diagnosis.level;
+  values[at.directivesRevision] = diagnosis.revision;
+  values[at.shapeRecords] = diagnosis.records;
+  values[at.shapeBytes] = diagnosis.bytes;
+  values[at.shapeHeld] = diagnosis.held;
+  values[at.shapeBypassed] = diagnosis.bypassed;
+  values[at.shapeDiscarded] = diagnosis.discardedRecords;
+  values.set(diagnosis.sizes, at.shapeUpTo64);
+  values[at.timedRecords] = diagnosis.timed;
+  values[at.capturedRecords] = diagnosis.captured;
+  values[at.captureErrors] = diagnosis.captureErrors;
 }

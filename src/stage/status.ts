@@ -1,9 +1,11 @@
+import { type DiagnosisLevel, diagnosisLevels } from '../diagnosis/levels.js';
 import { dropReasons } from '../egress/counters.js';
 import type { Backend } from '../egress/sender.js';
 import { customModeByte, type DurabilityMode, modeFromByte } from '../policy/index.js';
 import { jsonWithin } from '../shared/json-within.js';
 import { statusBytes, statusOffset } from '../shared/memory.js';
 import type { StageStateName } from './state.js';
+import { binders } from './time-spent.js';
 
 /**
  * The status block: gauges and counters that any thread may read, written as a whole under a sequence lock.
@@ -33,12 +35,23 @@ const gauges = [
   'connections',
   'blockedNow',
   'ringDepth',
+  'highestSeq',
+  'waitingSeq',
+  'gateClosedSinceNs',
+  'blockerIndex',
+  'diagnosisLevel',
+  'directivesRevision',
 ] as const;
 const counters = [
   'policyDegradedNanos',
   'gateWaits',
   'gateJournal',
   'gateReplication',
+  'gateClosedJournalNanos',
+  'gateClosedReplicationNanos',
+  'gateClosedDegradedNanos',
+  'busyNanos',
+  'idleNanos',
   'rounds',
   'busyRounds',
   'parks',
@@ -60,6 +73,26 @@ const counters = [
   'logLinesDropped',
   'samplesDropped',
   'completionOverflows',
+  'flushesUpTo1',
+  'flushesUpTo4',
+  'flushesUpTo16',
+  'flushesUpTo64',
+  'flushesUpTo256',
+  'flushesUpTo1024',
+  'flushesLarger',
+  'shapeRecords',
+  'shapeBytes',
+  'shapeHeld',
+  'shapeBypassed',
+  'shapeDiscarded',
+  'shapeUpTo64',
+  'shapeUpTo256',
+  'shapeUpTo1024',
+  'shapeUpTo4096',
+  'shapeLarger',
+  'timedRecords',
+  'capturedRecords',
+  'captureErrors',
   'dropsOverflow',
   'dropsBlocked',
   'dropsReset',
@@ -92,11 +125,18 @@ export interface StatusText {
 }
 
 /** A consistent copy of the status block. Times are monotonic nanoseconds, the rest counts since the start. */
-export type StageStatus = Record<Exclude<StatusField, 'backendIndex'>, number> &
+export type StageStatus = Record<
+  Exclude<StatusField, 'backendIndex' | 'blockerIndex' | 'diagnosisLevel'>,
+  number
+> &
   StatusText & {
     state: StageStateName;
     backend: Backend;
     mode: DurabilityMode | 'custom';
+    /** Who keeps the durable position from moving on: whose cursor binds, or that too few nodes are connected. */
+    blocker: (typeof binders)[number];
+    /** The highest that anything in force asks for. */
+    diagnosisLevel: DiagnosisLevel;
     /** How old the copy is. */
     ageNs: number;
   };
@@ -177,7 +217,7 @@ export function toStageStatus(
 ): StageStatus {
   const numbers: Partial<Record<StatusField, number>> = {};
   for (const [index, name] of statusFields.entries()) numbers[name] = values[index];
-  const { backendIndex, ...rest } = numbers as Record<StatusField, number>;
+  const { backendIndex, blockerIndex, diagnosisLevel, ...rest } = numbers as Record<StatusField, number>;
   const ageNs = Math.max(0, nowNs - rest.statusNs);
   // The block is as old as the stage's last tick; time spent degraded goes on meanwhile.
   if (rest.policyDegraded === 1 && state !== 'closed' && state !== 'failed')
@@ -187,6 +227,8 @@ export function toStageStatus(
     ...text,
     state,
     backend: backends[backendIndex],
+    blocker: binders[blockerIndex],
+    diagnosisLevel: diagnosisLevels[diagnosisLevel],
     mode: rest.modeByte === customModeByte ? 'custom' : (modeFromByte(rest.modeByte) ?? 'custom'),
     ageNs,
   };

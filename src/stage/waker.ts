@@ -38,7 +38,7 @@ export class Waker implements RingPeer {
   }
 
   stampNs(): number {
-    return Atomics.load(this.#words, Word.timings) === 0 ? 0 : this.#clock();
+    return Atomics.load(this.#words, Word.stamps) === 0 ? 0 : this.#clock();
   }
 
   // Apart from `published`, which has to be small enough to be inlined into the engine's function with the rest.

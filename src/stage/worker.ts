@@ -1,4 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import { loadRedactor } from '../diagnosis/redactor.js';
 import { loadEncoder } from '../encode/encoder.js';
 import { lengthPrefixFraming, loadFraming } from '../encode/framing.js';
 import { monotonicNow } from '../shared/clock.js';
@@ -19,6 +20,7 @@ export interface WorkerInput {
   idle: 'spin' | 'backoff' | 'park';
   encoder: string | null;
   framing: string | null;
+  redactor: string | null;
   ringEntries: number;
   sqpoll: boolean;
   histograms: TimingHistograms;
@@ -36,6 +38,7 @@ async function start(input: WorkerInput): Promise<ResponseStage> {
   const { memory, limits } = input;
   const encoder = input.encoder === null ? null : await loadEncoder(input.encoder);
   const framing = input.framing === null ? lengthPrefixFraming : await loadFraming(input.framing);
+  const redactor = input.redactor === null ? null : await loadRedactor(input.redactor);
   return assembleStage({
     memory,
     backend: input.backend,
@@ -48,6 +51,7 @@ async function start(input: WorkerInput): Promise<ResponseStage> {
     ringBell: () => post('events'),
     encoder,
     framing,
+    redactor,
     histograms: input.histograms,
   });
 }

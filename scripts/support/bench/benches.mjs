@@ -6,6 +6,7 @@ export const benches = [
   { name: 'isolation', script: 'bench/62-isolation.mjs' },
   { name: 'scale', script: 'bench/75-scale.mjs' },
   { name: 'micro', script: 'bench/20-micro.mjs' },
+  { name: 'diagnosis', script: 'bench/22-diagnosis.mjs' },
 ];
 
 /** The case that the ratios in a sentence are about. */

@@ -18,6 +18,7 @@ const titles = {
   isolation: 'What sick clients cost the healthy ones',
   scale: 'As connections grow',
   micro: 'The parts alone',
+  diagnosis: 'What diagnosis costs',
 };
 const writers = { ...sections, latency };
 

@@ -223,3 +223,17 @@ export function micro(result) {
     ),
   );
 }
+
+export function diagnosis(result) {
+  return paragraphs(
+    'The stage alone, as above, with 256 connections and 4 answers of 64 bytes each at a time: the median of many short turns, in processes of their own that take turns. *Off after capture* has had every record captured before. A directive that selects nothing still has to be looked at for each record.',
+    table(
+      ['in force', '>ns per record', '>÷ off, pair by pair'],
+      list(result.cases).map(({ name, nsPerRecord, overOff }) => [
+        name,
+        spread(nsPerRecord),
+        ratios(overOff),
+      ]),
+    ),
+  );
+}

@@ -230,9 +230,10 @@ export const egressMutants: readonly Mutant[] = [
       {
         patches: [
           {
-            file: 'stage/response-stage.js',
-            find: 'this.#samples.add(slot, record.receivedNs, this.egress.appendedTotal[slot]);',
-            replace: "this.#timings.record('serverEndToEnd', this.#parts.clock() - record.receivedNs);",
+            file: 'stage/record-diagnosis.js',
+            find: 'this.samples.add(slot, record.receivedNs, entry, egress().appendedTotal[slot]);',
+            replace:
+              "if (record.receivedNs > 0) timings.record('serverEndToEnd', endNs - record.receivedNs);",
           },
         ],
       },

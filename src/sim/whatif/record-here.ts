@@ -91,7 +91,7 @@ async function record(
     ordersMax: Math.ceil(ordersPerSecond * seconds * 1.5) + 1000,
   });
   const group = await startReplicas(stage, replicas, top, recorder, ending);
-  stage.setTimings(true);
+  stage.diagnosis.setBaseline('timing');
   const orders = await serve(
     { stage, journal, recorder, group, connections, ordersPerSecond, seconds, seed },
     ending,

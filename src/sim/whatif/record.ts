@@ -9,7 +9,7 @@ import { WakeProbe, type WakeSample } from './wake-probe.js';
 export interface RecordOptions {
   /** What is recorded, where and how: it is printed with every result that rests on it. */
   about: string;
-  /** Histograms of the stage, switched on with `setTimings` before the first order. */
+  /** Histograms of the stage, switched on with `diagnosis.setBaseline('timing')` before the first order. */
   timings: TimingHistograms;
   /** What the journal was given as `turns`. */
   turns: SharedArrayBuffer;

@@ -43,6 +43,7 @@ export function createVirtualStage(parts: VirtualStageParts): VirtualStage {
     sender,
     arena: new Uint8Array(connections * sendBufferBytes),
     clock,
+    unixMs: () => timeline.nowNs / 1e6,
     policy,
     limits,
     ringBell: () => {},

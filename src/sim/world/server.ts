@@ -205,6 +205,8 @@ export class Server {
         this.fenceDone = true;
         this.#guard(() => this.#checkFenced());
       },
+      mode() {},
+      degraded() {},
       fatal: (error) => {
         this.fatal = error;
       },

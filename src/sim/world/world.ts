@@ -1,7 +1,8 @@
+import { DirectivesWriter } from '../../diagnosis/shared-directives.js';
 import { SenderState, sendBufferBytes } from '../../egress/sender.js';
 import { resolvePolicy } from '../../policy/index.js';
 import type { Logger } from '../../shared/logger.js';
-import { createMemory, Word } from '../../shared/memory.js';
+import { createMemory, directivesOffset, Word } from '../../shared/memory.js';
 import { ResponseStage } from '../../stage/response-stage.js';
 import { seatPrimary } from '../../stage/seat-primary.js';
 import { StageView } from '../../stage/stage-view.js';
@@ -89,7 +90,10 @@ export class World {
       this.sender.wake();
     };
     const view = new StageView(memory, wake, now);
-    if (scenario.timings) Atomics.store(view.words, Word.timings, 1);
+    if (scenario.timings) {
+      const directives = new DirectivesWriter(memory.buffer, directivesOffset);
+      directives.write({ revision: 0, directives: [] }, {}, 'timing');
+    }
     const primary = { zone: scenario.primaryZone, connected: true, inMemory: 0, persisted: 0 };
     const absent = { connected: false, inMemory: 0, persisted: 0 };
     const model = new ClusterModel(scenario.policy, [
@@ -130,6 +134,7 @@ export class World {
       sender: this.sender,
       arena,
       clock,
+      unixMs: () => timeline.nowNs / 1e6,
       policy: resolvePolicy(scenario.policy),
       limits: {
         epoch: 1,

@@ -1,0 +1,61 @@
+import type { BlockedWatch } from '../egress/blocked-watch.js';
+import { SlotState } from '../egress/connection-table.js';
+import type { Egress } from '../egress/egress.js';
+import type { Framing } from '../encode/framing.js';
+import type { ConnectionHandlers } from './control.js';
+import type { DrainList } from './drain-list.js';
+import type { Heartbeats } from './heartbeats.js';
+import type { RecordDiagnosis } from './record-diagnosis.js';
+
+export interface ConnectionParts {
+  egress: Egress;
+  framing: Framing;
+  heartbeats: Heartbeats;
+  blocked: BlockedWatch;
+  leaving: DrainList;
+  diagnosis: RecordDiagnosis;
+  /** Of this round, monotonic nanoseconds. */
+  nowNs: () => number;
+  onPushed: () => void;
+}
+
+/** What the stage does on commands about one connection. Those for a connection that is gone do nothing. */
+export function connectionHandlers(parts: ConnectionParts): ConnectionHandlers {
+  const { egress, framing, heartbeats, blocked, leaving, diagnosis, nowNs, onPushed } = parts;
+  const slotOf = (id: number) => egress.table.find(id);
+  const say = (slot: number, frame: Uint8Array) => egress.appendBytes(slot, frame, nowNs());
+  return {
+    attach(id, slot, fd) {
+      blocked.opened(slot);
+      diagnosis.sessions.opened(slot);
+      egress.open(slot, id, fd, nowNs());
+      if (egress.table.state[slot] === SlotState.open) heartbeats.opened(slot, nowNs());
+    },
+    disconnectNow(id, reason) {
+      const slot = slotOf(id);
+      if (slot < 0) return;
+      if (reason !== null && say(slot, framing.disconnect(reason))) egress.flush(nowNs());
+      egress.disconnect(slot);
+    },
+    disconnectDrained(id, position, reason) {
+      const slot = slotOf(id);
+      if (slot >= 0) leaving.add(slot, position, reason === null ? null : framing.disconnect(reason));
+    },
+    push(id, source, from, length) {
+      const slot = slotOf(id);
+      if (slot >= 0 && egress.appendFrame(slot, source, from, length, null, nowNs())) onPushed();
+    },
+    busy(id) {
+      const slot = slotOf(id);
+      if (slot >= 0) say(slot, framing.serverBusy);
+    },
+    tenant(id, key) {
+      const slot = slotOf(id);
+      if (slot >= 0) diagnosis.sessions.tenant[slot] = key;
+    },
+    raise(id, level, expiresAt) {
+      const slot = slotOf(id);
+      if (slot >= 0) diagnosis.raise(slot, level, expiresAt);
+    },
+  };
+}
