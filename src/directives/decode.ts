@@ -1,0 +1,72 @@
+import type { Directive } from '../diagnosis/directive.js';
+import type { DirectiveFault, DirectiveSlug } from './fault.js';
+import { repeatsName } from './repeated-names.js';
+import { checkFrame, type Kinds, type SetRules, type TimeForm } from './shape.js';
+import { frozenDirectives } from './snapshot.js';
+
+/** The largest set that can be right is smaller, however its texts are escaped. */
+const textCharsMax = 1 << 20;
+
+export interface DecodeOptions {
+  /** Unix milliseconds, from which `ttlSecs` counts. */
+  readonly nowMs: number;
+  /**
+   * The application's names for its kinds of record (default none: they are called by their numbers, `"0"` to
+   * `"65535"`). A directive for another name is refused.
+   */
+  readonly kinds?: Kinds;
+}
+
+/** The set, frozen; or the first thing that is wrong with it. */
+export type DecodedDirectives =
+  | { readonly directives: readonly Directive[] }
+  | { readonly slug: DirectiveSlug };
+
+/**
+ * Reads a set of directives as an operator sends it: `{"directives": [{ id, level, ttlSecs | expiresAt, … }]}`. It is
+ * taken whole or not at all, and what is wrong is told by a fixed word, never by the value. Never throws.
+ *
+ * With both `ttlSecs` and `expiresAt` the earlier one counts: that is how `encodeDirectives` writes them.
+ */
+export function decodeDirectives(text: string | Uint8Array, options: DecodeOptions): DecodedDirectives {
+  const decoded = decode(text, options, 'asked');
+  return 'slug' in decoded ? { slug: decoded.slug } : decoded;
+}
+
+/**
+ * Reads a set as a distributed store keeps it (`encodeKeptDirectives`): times are absolute, for a relative one would
+ * begin anew with every reading; and a directive whose time is over is no fault.
+ */
+export function decodeKept(
+  text: string | Uint8Array,
+  options: DecodeOptions,
+): { readonly directives: readonly Directive[] } | DirectiveFault {
+  return decode(text, options, 'kept');
+}
+
+function decode(text: string | Uint8Array, { nowMs, kinds = {} }: DecodeOptions, times: TimeForm) {
+  if (typeof text !== 'string' && !(text instanceof Uint8Array)) return setFault('invalid_json');
+  if (text.length > textCharsMax) return setFault('too_many');
+  const value = parse(text);
+  if (value === undefined) return setFault('invalid_json');
+  const rules: SetRules = { nowMs, kinds, times };
+  const checked = checkFrame(value, rules);
+  return 'slug' in checked ? checked : { directives: frozenDirectives(checked.directives) };
+}
+
+/** Undefined when it is not JSON, or not clearly: of a name given twice, others may read the first one. */
+function parse(bytesOrText: string | Uint8Array): unknown {
+  try {
+    const text = typeof bytesOrText === 'string' ? bytesOrText : utf8.decode(bytesOrText);
+    const value: unknown = JSON.parse(text);
+    return repeatsName(text) ? undefined : value;
+  } catch {
+    return undefined;
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+function setFault(slug: DirectiveSlug): DirectiveFault {
+  return { slug, index: -1 };
+}

@@ -1,0 +1,39 @@
+import type { Directive, DirectiveSnapshot } from '../diagnosis/directive.js';
+import { Listeners } from './listeners.js';
+import { checkedDirectives, emptySnapshot, type StoreOptions, snapshotOf } from './snapshot.js';
+import { checkIfRevision, type PublishableStore, type PublishOptions, staleError } from './store.js';
+
+/** A set that is published in this process, for one instance. */
+export class InMemoryStore implements PublishableStore {
+  readonly lastError = null;
+  #snapshot = emptySnapshot;
+  readonly #listeners = new Listeners();
+  readonly #options: StoreOptions;
+
+  constructor(options: StoreOptions = {}) {
+    this.#options = options;
+  }
+
+  load(): DirectiveSnapshot {
+    return this.#snapshot;
+  }
+
+  /** Always 0: nobody has a later set. */
+  ageMs(): number {
+    return 0;
+  }
+
+  onChange(listener: () => void): () => void {
+    return this.#listeners.add(listener);
+  }
+
+  publish(directives: readonly Directive[], { ifRevision }: PublishOptions = {}): number {
+    checkIfRevision(ifRevision);
+    const checked = checkedDirectives(directives, this.#options);
+    const { revision } = this.#snapshot;
+    if (ifRevision !== undefined && ifRevision !== revision) throw staleError(ifRevision);
+    this.#snapshot = snapshotOf(revision + 1, checked);
+    this.#listeners.callAll();
+    return revision + 1;
+  }
+}

@@ -1,0 +1,22 @@
+export type { LevelGrant } from '../diagnosis/api.js';
+export type { Directive, DirectiveSnapshot, DirectiveStore } from '../diagnosis/directive.js';
+export { type DiagnosisLevel, diagnosisLevels } from '../diagnosis/levels.js';
+export { sampled, sampleOf } from '../diagnosis/sampling.js';
+export { type DecodedDirectives, type DecodeOptions, decodeDirectives } from './decode.js';
+export type { DirectiveSource, KeptSet } from './directive-source.js';
+export { encodeDirectives, encodeKeptDirectives } from './encode.js';
+export { DirectiveEvaluator, type DirectiveEvaluatorOptions, type TrafficSlice } from './evaluator.js';
+export { type DirectiveSlug, type DirectivesError, directiveSlugs } from './fault.js';
+export { InMemoryStore } from './in-memory-store.js';
+export type { Kinds } from './shape.js';
+export type { StoreOptions } from './snapshot.js';
+export { StaticStore } from './static-store.js';
+export type { PublishableStore, PublishOptions } from './store.js';
+export {
+  signToken,
+  type TokenClaims,
+  type TokenKey,
+  TokenVerifier,
+  type TokenVerifierOptions,
+} from './token.js';
+export { WatchedStore, type WatchedStoreOptions } from './watched-store.js';
