@@ -1,4 +1,5 @@
 import { bundleCharts } from './charts-bundle.mjs';
+import { bundlePage } from './page-bundle.mjs';
 import { runNode } from './run.mjs';
 import { compile, isStale, projects, removeOrphans } from './typescript.mjs';
 
@@ -13,6 +14,7 @@ export async function buildTypescript(say) {
   }
   removeOrphans();
   await bundleCharts(say);
+  await bundlePage(say);
   return ok;
 }
 

@@ -31,6 +31,7 @@ export const checks = {
     'examples/matching-engine',
     '--noEmit',
   ),
+  'types of the live page': program('node_modules/typescript/bin/tsc', '-p', 'src/admin/page'),
   'types of test': program('node_modules/typescript/bin/tsc', '-p', 'test'),
   'C++ (clang-format, clang-tidy)': checkNative,
   'unused files, exports and dependencies (knip)': program('node_modules/knip/bin/knip.js'),

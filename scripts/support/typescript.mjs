@@ -7,7 +7,8 @@ const outputEndings = ['.js', '.js.map', '.d.ts'];
 
 /** What is compiled, in order: the later ones import what the earlier ones declare. */
 export const projects = [
-  { config: 'tsconfig.json', sources: 'src', output: 'dist' },
+  // The live page runs in a browser and is bundled, see page-bundle.mjs.
+  { config: 'tsconfig.json', sources: 'src', output: 'dist', except: 'src/admin/page/' },
   {
     config: 'examples/matching-engine/tsconfig.json',
     sources: 'examples/matching-engine',
@@ -24,7 +25,8 @@ function filesBelow(top, folder, endings) {
     .sort();
 }
 
-const sourcesOf = (top, { sources }) => filesBelow(top, sources, ['.ts']);
+const sourcesOf = (top, { sources, except }) =>
+  filesBelow(top, sources, ['.ts']).filter((path) => except === undefined || !path.startsWith(except));
 
 /** The files that a source is compiled to. */
 function outputsOf({ sources, output }, path) {

@@ -3,7 +3,9 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { AckgateError } from '../errors.js';
 import { addDemoCommand } from './demo.js';
+import { addDirectivesCommand } from './directives.js';
 import { addDoctorCommand } from './doctor.js';
+import { addModeCommand } from './mode.js';
 import { addPolicyCommand } from './policy.js';
 import { addSimCommand } from './sim.js';
 import { WrongCall } from './wrong-call.js';
@@ -28,6 +30,8 @@ function createProgram(json: boolean): Command {
   addDemoCommand(program);
   addDoctorCommand(program);
   addSimCommand(program);
+  addDirectivesCommand(program);
+  addModeCommand(program);
   return program;
 }
 

@@ -1,0 +1,32 @@
+import { AckgateError, AckgateRangeError } from '../errors.js';
+
+export const isFunction = (value: unknown): boolean => typeof value === 'function';
+
+export function optionalFunction<F>(name: string, value: F | undefined): F | null {
+  if (value === undefined) return null;
+  if (!isFunction(value)) throw argument(name, 'a function');
+  return value;
+}
+
+export function text(name: string, value: unknown, charsMax: number): string {
+  if (typeof value === 'string' && value !== '' && value.length <= charsMax) return value;
+  throw argument(name, `a text of 1 to ${charsMax} characters`);
+}
+
+export function boolean(name: string, value: unknown): boolean {
+  if (typeof value === 'boolean') return value;
+  throw argument(name, 'true or false');
+}
+
+export function integer(name: string, value: unknown, min: number, max: number): number {
+  if (typeof value !== 'number') throw argument(name, `an integer from ${min} to ${max}`);
+  if (Number.isInteger(value) && value >= min && value <= max) return value;
+  throw new AckgateRangeError(
+    'ERR_ACKGATE_OUT_OF_RANGE',
+    `${name} must be an integer from ${min} to ${max}, got ${value}`,
+  );
+}
+
+export function argument(name: string, expected: string): AckgateError {
+  return new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', `${name} must be ${expected}`);
+}

@@ -1,0 +1,70 @@
+import type { RecordableHistogram } from 'node:perf_hooks';
+import { monotonicNow } from '../../shared/clock.js';
+import { json } from '../answer.js';
+import type { AdminContext, Route } from '../context.js';
+
+const modes = ['local', 'hybrid', 'durably-replicated', 'replicated'] as const;
+
+/** Everything that the live page shows, in one document without secrets. */
+export function statusRoute({ options }: AdminContext): Route {
+  const { stage, store, token, instance, extra, logger } = options;
+  let complained = false;
+
+  /** The application's figures; null when it can't tell them. */
+  const app = (): object | null => {
+    if (extra === null) return null;
+    try {
+      // As JSON right here, so that what can't be written spoils nothing else.
+      return JSON.parse(JSON.stringify(extra()));
+    } catch (error) {
+      if (!complained) logger.error({ message: String(error) }, 'the figures of the application failed');
+      complained = true;
+      return null;
+    }
+  };
+
+  const GET = () =>
+    json(200, {
+      nowUnixMs: Date.now(),
+      nowNs: monotonicNow(),
+      status: stage.status(),
+      timings: Object.fromEntries(
+        Object.entries(stage.timings).map(([name, histogram]) => [name, summary(histogram)]),
+      ),
+      directives: directives(),
+      admin: { directives: token !== null && store !== null, mode: token !== null },
+      modes,
+      instance,
+      app: app(),
+    });
+
+  const directives = () => {
+    const followed = store ?? stage.diagnosis.store;
+    if (followed === null) return null;
+    const { revision, directives: all } = followed.load();
+    const now = Date.now();
+    return {
+      revision,
+      active: all.filter(({ expiresAt }) => now < expiresAt).length,
+      ageMs: followed.ageMs(),
+      lastError: followed.lastError === null ? null : followed.lastError.message,
+    };
+  };
+
+  return { methods: { GET }, admin: false };
+}
+
+/** Nanoseconds. Without a value, all are 0: what an empty histogram says itself is not a time. */
+function summary(histogram: RecordableHistogram): Record<string, number> {
+  const { count } = histogram;
+  const of = (value: number) => (count === 0 ? 0 : value);
+  return {
+    count,
+    p50: of(histogram.percentile(50)),
+    p90: of(histogram.percentile(90)),
+    p99: of(histogram.percentile(99)),
+    p999: of(histogram.percentile(99.9)),
+    max: of(histogram.max),
+    mean: of(histogram.mean),
+  };
+}
