@@ -26,8 +26,10 @@ interface Running {
 }
 
 /** Starts the command with its temporary files in a directory that the test looks after. */
-function demo(...args: string[]): Running {
-  const env = { ...process.env, TMPDIR: directory };
+const demo = (...args: string[]) => demoWith({}, ...args);
+
+function demoWith(more: NodeJS.ProcessEnv, ...args: string[]): Running {
+  const env = { ...process.env, TMPDIR: directory, ...more };
   const child = spawn(process.execPath, [main, 'demo', ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';
@@ -149,6 +151,83 @@ test("clients in several processes see each other's fills, and all are counted",
   expect(result).toMatchObject({ ok: true, orders: 350, problems: [] });
 });
 
+describe('with an admin port', () => {
+  const url = (text: string) => /live page +(http:\S+)/.exec(text)?.[1];
+  const setMode = (to: string, token: string) =>
+    fetch(new URL('/admin/mode', to), {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+      body: JSON.stringify({ mode: 'in_memory>=1' }),
+    });
+
+  test('the page and a token for this run are said, and the token opens it', async () => {
+    const run = demo('--seconds', '60', '--clients', '4', '--rate', '200', '--admin-port', '0');
+    let printed = '';
+    run.process.stdout?.on('data', (text) => {
+      printed += text;
+    });
+    while (!/second 1 /.test(printed)) await once(run.process.stdout!, 'data');
+    const token = /^admin token (\w{32})$/m.exec(printed)![1];
+    expect(await (await fetch(url(printed)!)).text()).toContain('<title>Ackgate');
+    expect((await setMode(url(printed)!, 'another')).status).toBe(401);
+    expect((await setMode(url(printed)!, token)).status).toBe(200);
+    // Other users of the machine can read the arguments of every process.
+    for (const pid of descendants(run.process.pid!)) {
+      expect(readFileSync(`/proc/${pid}/cmdline`, 'utf8')).not.toContain(token);
+    }
+    run.process.kill('SIGINT');
+    const { stderr, stdout } = await run.ended;
+    expect(stdout).toMatch(/result +ok/);
+    expect(stderr).toContain('"audit":true');
+    expect(stdout.split(token)).toHaveLength(2);
+    expect(stderr).not.toContain(token);
+  });
+
+  test('with --json nobody is told a token; one from the environment counts', async () => {
+    const args = ['--seconds', '60', '--clients', '4', '--rate', '200', '--admin-port', '0', '--json'];
+    for (const [given, answer] of [
+      ['', 404],
+      ['given', 200],
+    ] as const) {
+      const run = demoWith({ ACKGATE_ADMIN_TOKEN: given }, ...args);
+      let said = '';
+      run.process.stderr?.on('data', (text) => {
+        said += text;
+      });
+      await run.said(/second 1 /);
+      expect((await setMode(url(said)!, given)).status).toBe(answer);
+      run.process.kill('SIGINT');
+      const { stdout, stderr } = await run.ended;
+      expect(JSON.parse(stdout).ok).toBe(true);
+      expect(stderr).not.toMatch(/token \w{32}/);
+    }
+  });
+
+  test('a port in use is said plainly', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as { port: number };
+    const { code, stderr } = await demo('--admin-port', String(port), '--seconds', '1').ended;
+    other.close();
+    expect(stderr).toContain(String(port));
+    expect(code).toBe(1);
+  });
+});
+
+test('a journal that is paused holds the answers back and loses none', async () => {
+  const args = ['--seconds', '3', '--clients', '4', '--rate', '400', '--pause-journal', '1,1.5', '--json'];
+  const { stdout, stderr, code } = await demo(...args).ended;
+  const said = stderr.split('\n').filter((line) => line.startsWith('{'));
+  expect(said.map((line) => JSON.parse(line).msg)).toEqual(
+    expect.arrayContaining(['journal paused: nothing becomes durable', 'journal resumed']),
+  );
+  const result = JSON.parse(stdout);
+  expect(result).toMatchObject({ ok: true, orders: 1200, drops: { overflow: 0, blocked: 0, reset: 0 } });
+  // Whoever sent right after the pause began waited for all of it.
+  expect(result.rttMicros.max).toBeGreaterThan(1_000_000);
+  expect(code).toBe(0);
+});
+
 describe('the end', () => {
   test.each(['SIGINT', 'SIGTERM'] as const)('%s ends the load, not the report', async (signal) => {
     const run = demo('--seconds', '60', '--clients', '4', '--rate', '200', '--json');
@@ -224,6 +303,10 @@ describe('a wrong call ends with 2 and names the option', () => {
     ['--journal', ''],
     ['--policy', 'persisted>=2'],
     ['--policy', 'hybrid'],
+    ['--admin-port', '65536'],
+    ['--pause-journal', '5'],
+    ['--pause-journal', '5,0'],
+    ['--pause-journal', '9,3'],
   ])('%s %s', async (option, value) => {
     const { code, stdout, stderr } = await demo(`${option}=${value}`).ended;
     expect(code).toBe(2);

@@ -1,4 +1,4 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, fork, type Serializable } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
@@ -11,20 +11,27 @@ const execArgv = ['--max-semi-space-size=1'];
 const endMs = 15_000;
 
 /** A child process that sends messages of type `M` and is sent messages of type `C`. */
-export class Child<M extends { type: string }, C extends string> {
+export class Child<M extends { type: string }, C extends Serializable> {
   readonly #process: ChildProcess;
   readonly #name: string;
   /** Rejects when the process ends; never resolves. */
   readonly #ended: Promise<never>;
   #failure: string | null = null;
 
-  /** @param file name of the module to run, next to this one */
-  constructor(name: string, file: string, config: object) {
+  /**
+   * @param file name of the module to run, next to this one
+   * @param env what its environment has besides this process's own
+   */
+  constructor(name: string, file: string, config: object, env: NodeJS.ProcessEnv = {}) {
     this.#name = name;
     const path = fileURLToPath(new URL(file, import.meta.url));
     // Standard output stays the parent's own.
     const stdio = ['ignore', 2, 2, 'ipc'] as const;
-    this.#process = fork(path, [JSON.stringify(config)], { stdio: [...stdio], execArgv });
+    this.#process = fork(path, [JSON.stringify(config)], {
+      stdio: [...stdio],
+      execArgv,
+      env: { ...process.env, ...env },
+    });
     this.#process.on('message', (message: { type: string; message?: string }) => {
       if (message.type === 'failed') this.#failure = message.message ?? '';
     });

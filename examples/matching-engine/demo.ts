@@ -7,6 +7,7 @@ import { Child } from './child.js';
 import type { ClientCommand, ClientMessage } from './client-process.js';
 import type { FillTally } from './ledger.js';
 import { addTally, type LoadConfig, type LoadProgress, type LoadResult, newRttHistogram } from './load.js';
+import type { ClientFigures } from './operations.js';
 import { type DemoResult, type Report, summarize } from './report.js';
 import type { ServerConfig, ServerStatus } from './server.js';
 import type { ServerCommand, ServerMessage } from './server-process.js';
@@ -23,6 +24,10 @@ export interface DemoOptions {
   /** 0: any free one. */
   port: number;
   seed: number;
+  /** Health, metrics and the live page (default: none). An empty token: nobody may change anything there. */
+  admin?: { port: number; token: string } | null;
+  /** When the journal stands still, and for how long, in seconds from the first order (default: never). */
+  pauseJournal?: { at: number; for: number } | null;
   /** How many processes the clients share (default: what the cores allow). */
   clientProcesses?: number;
 }
@@ -64,6 +69,7 @@ class Demo {
   /** Who has told its progress since it was shown; each does so once a second. */
   readonly #reported = new Set<Clients>();
   #second = newRttHistogram();
+  #answered = 0;
 
   constructor(options: DemoOptions, report: Report) {
     this.#options = options;
@@ -71,19 +77,25 @@ class Demo {
   }
 
   async run(directory: string, stop: AbortSignal): Promise<DemoResult> {
-    const { policy, backend, port, clients } = this.#options;
-    const config: ServerConfig = {
+    const { policy, backend, port, clients, admin = null, pauseJournal = null } = this.#options;
+    const config: Omit<ServerConfig, 'adminToken'> = {
       directory,
       port,
       policy,
       backend,
       connections: Math.max(1024, clients + 16),
+      adminPort: admin?.port,
     };
-    const server: ServerChild = new Child('the server', './server-process.js', config);
+    const env = {
+      ACKGATE_ADMIN_TOKEN: admin?.token ?? '',
+      // An operator wants to see what is changed, and when.
+      ...((admin !== null || pauseJournal !== null) && { ACKGATE_LOG_LEVEL: 'info' }),
+    };
+    const server: ServerChild = new Child('the server', './server-process.js', config, env);
     this.#server = server;
     const listening = await server.next('listening');
     await this.#connect(listening.port, listening.status.clientIdMax + 1);
-    this.#report.started(listening.status, this.#options);
+    this.#report.started(listening.status, this.#options, listening.adminUrl);
 
     const results = await this.#load(server, stop);
     const { status } = await this.#status(server);
@@ -139,6 +151,7 @@ class Demo {
     }
     const quiet = Promise.all(this.#clients.map((child) => child.next('quiet')));
     const end = () => this.#tellClients('stop');
+    const pauses = this.#schedulePause(server);
     try {
       this.#tellClients('go');
       stop.addEventListener('abort', end);
@@ -149,11 +162,21 @@ class Demo {
         server.next('failed').then(({ message }) => Promise.reject(new Error(message))),
       ]);
     } finally {
+      for (const timer of pauses) clearTimeout(timer);
       stop.removeEventListener('abort', end);
     }
     const results = Promise.all(this.#clients.map((child) => child.next('result')));
     this.#tellClients('finish');
     return (await results).map(({ result }) => result);
+  }
+
+  #schedulePause(server: ServerChild): NodeJS.Timeout[] {
+    const pause = this.#options.pauseJournal ?? null;
+    if (pause === null) return [];
+    return [
+      setTimeout(() => server.tell('pause journal'), pause.at * 1000),
+      setTimeout(() => server.tell('resume journal'), (pause.at + pause.for) * 1000),
+    ];
   }
 
   #tellClients(command: ClientCommand): void {
@@ -175,6 +198,8 @@ class Demo {
       sum.responses += responses;
     }
     const second = this.#second;
+    server.tell({ type: 'clients', figures: clientFigures(sum.answered - this.#answered, second) });
+    this.#answered = sum.answered;
     this.#reported.clear();
     this.#second = newRttHistogram();
     const answer = await this.#status(server).catch(() => null);
@@ -186,6 +211,14 @@ class Demo {
     server.tell('status');
     return answer;
   }
+}
+
+function clientFigures(ordersPerSecond: number, rtt: Histogram): ClientFigures {
+  const millis = (micros: number) => micros / 1000;
+  if (rtt.totalCount === 0) return { ordersPerSecond, roundTrip: null };
+  const p50 = millis(rtt.getValueAtPercentile(50));
+  const p99 = millis(rtt.getValueAtPercentile(99));
+  return { ordersPerSecond, roundTrip: { p50, p99, max: millis(rtt.maxValue) } };
 }
 
 /** Each fill was told to both sides, with the same price and quantity. */

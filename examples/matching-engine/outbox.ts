@@ -1,5 +1,19 @@
 import type { Stage } from 'ackgate';
 
+/** What the stage is to know about a response. */
+export interface Envelope {
+  /** It leaves once this sequence is durable. */
+  wireSeq: number;
+  last: boolean;
+  /** It needs no durability. */
+  bypass: boolean;
+  /** What kind of response it is, and to which request: for diagnosis. */
+  kind: number;
+  requestId: number;
+  /** When that request was read. */
+  receivedNs: number;
+}
+
 type Step = () => 'done' | 'full';
 
 /**
@@ -16,6 +30,9 @@ export class Outbox {
     payload: Buffer.alloc(0) as Uint8Array,
     lastInRequest: false,
     durabilityBypass: false,
+    kind: 0,
+    requestId: 0,
+    receivedNs: 0,
   };
 
   constructor(stage: Stage) {
@@ -28,15 +45,10 @@ export class Outbox {
   }
 
   /** Publishes a response body, which may be changed after the call. */
-  publish(
-    connectionId: number,
-    body: Buffer,
-    wireSeq: number,
-    { last, bypass }: { last: boolean; bypass: boolean },
-  ): void {
-    if (!this.blocked && this.#tryPublish(connectionId, body, wireSeq, last, bypass) === 'done') return;
+  publish(connectionId: number, body: Buffer, envelope: Envelope): void {
+    if (!this.blocked && this.#tryPublish(connectionId, body, envelope) === 'done') return;
     const copy = Buffer.from(body);
-    this.#queue.push(() => this.#tryPublish(connectionId, copy, wireSeq, last, bypass));
+    this.#queue.push(() => this.#tryPublish(connectionId, copy, envelope));
   }
 
   /** Ends a connection in order, behind everything that was published for it. */
@@ -53,13 +65,16 @@ export class Outbox {
     this.#queue.splice(0, done);
   }
 
-  #tryPublish(connectionId: number, payload: Buffer, wireSeq: number, last: boolean, bypass: boolean) {
+  #tryPublish(connectionId: number, payload: Buffer, envelope: Envelope) {
     const record = this.#record;
     record.connectionId = connectionId;
-    record.wireSeq = wireSeq;
+    record.wireSeq = envelope.wireSeq;
     record.payload = payload;
-    record.lastInRequest = last;
-    record.durabilityBypass = bypass;
+    record.lastInRequest = envelope.last;
+    record.durabilityBypass = envelope.bypass;
+    record.kind = envelope.kind;
+    record.requestId = envelope.requestId;
+    record.receivedNs = envelope.receivedNs;
     // Once the stage has stopped there is nobody left to answer: dropped connections say so to the clients.
     return this.#stage.producer.tryPublish(record) === 'full' ? 'full' : 'done';
   }

@@ -45,7 +45,7 @@ export interface LiveCounts {
 
 /** Where progress goes while the demo runs. */
 export interface Report {
-  started(status: ServerStatus, options: DemoOptions): void;
+  started(status: ServerStatus, options: DemoOptions, adminUrl: string | null): void;
   /** Once a second; `rtt` is of that second. */
   live(counts: LiveCounts, rtt: Histogram, status: ServerStatus): void;
 }
@@ -116,16 +116,22 @@ function percentiles(rtt: Histogram): DemoResult['rttMicros'] {
 /** Says nothing. */
 export const silentReport: Report = { started() {}, live() {} };
 
-/** For people: on a terminal a table that is redrawn every second, else a line every second. */
-export function textReport(out: NodeJS.WriteStream): Report {
+/**
+ * For people: on a terminal a table that is redrawn every second, else a line every second.
+ *
+ * @param redraw false when other lines come between, which redrawing would erase
+ */
+export function textReport(out: NodeJS.WriteStream, { redraw = out.isTTY } = {}): Report {
   let seconds = 0;
   let before: LiveCounts = { sent: 0, answered: 0, responses: 0 };
   let linesDrawn = 0;
   return {
-    started(status, { clients, rate }) {
+    started(status, { clients, rate }, adminUrl) {
       const fallback = status.fallback === null ? '' : ` (${status.fallback})`;
       out.write(`server      ${status.backend}${fallback}, policy ${status.policy}\n`);
-      out.write(`load        ${plain(rate)} orders/s from ${plain(clients)} clients\n\n`);
+      out.write(`load        ${plain(rate)} orders/s from ${plain(clients)} clients\n`);
+      if (adminUrl !== null) out.write(`live page   ${adminUrl}\n`);
+      out.write('\n');
     },
     live(counts, rtt, status) {
       seconds++;
@@ -140,7 +146,7 @@ export function textReport(out: NodeJS.WriteStream): Report {
         ['max ms', millis(rtt.maxValue)],
       ];
       before = counts;
-      if (!out.isTTY) {
+      if (!redraw) {
         out.write(`${cells.map(([name, value]) => `${name} ${value}`).join('  ')}\n`);
         return;
       }

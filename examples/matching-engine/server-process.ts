@@ -1,13 +1,20 @@
 /**
  * Entry of the server process: `node server-process.js '{"directory":"…","port":7000,…}'`. Started by another
- * program with an IPC channel it reports there, and ends when the channel does; by hand it prints lines.
+ * program with an IPC channel it reports there, and ends when the channel does; by hand it prints lines. The admin
+ * token comes in the environment, where other users of the machine can't read it: ACKGATE_ADMIN_TOKEN.
  */
 import pino from 'pino';
+import type { ClientFigures } from './operations.js';
 import { MatchingServer, type ServerConfig, type ServerStatus } from './server.js';
 
-export type ServerCommand = 'status' | 'close';
+export type ServerCommand =
+  | 'status'
+  | 'close'
+  | 'pause journal'
+  | 'resume journal'
+  | { type: 'clients'; figures: ClientFigures };
 export type ServerMessage =
-  | { type: 'listening'; port: number; status: ServerStatus }
+  | { type: 'listening'; port: number; adminUrl: string | null; status: ServerStatus }
   | { type: 'status'; status: ServerStatus }
   /** The reason for an exit code other than 0. */
   | { type: 'failed'; message: string };
@@ -18,13 +25,13 @@ const defaults: ServerConfig = {
   policy: 'local',
   backend: 'auto',
   connections: 1024,
+  adminToken: process.env.ACKGATE_ADMIN_TOKEN,
 };
 const managed = process.send !== undefined;
+/** A parent that shows how things go has no use for lines about it, unless it asks for them. */
+const level = process.env.ACKGATE_LOG_LEVEL ?? (managed ? 'error' : 'info');
 // Synchronous, so that the last line is written before the process ends.
-const logger = pino(
-  { name: 'matching-engine', level: managed ? 'error' : 'info' },
-  pino.destination({ fd: 2, sync: true }),
-);
+const logger = pino({ name: 'matching-engine', level }, pino.destination({ fd: 2, sync: true }));
 
 let server: MatchingServer | null = null;
 let ending = false;
@@ -40,13 +47,29 @@ async function main(): Promise<void> {
   process.on('disconnect', () => end(0));
   process.on('message', (command: ServerCommand) => {
     if (command === 'close') end(0);
-    else if (server !== null) tell({ type: 'status', status: server.status() });
+    else if (server !== null) obey(server, command);
   });
   server = await MatchingServer.start(config, fail, logger);
   // A signal that came meanwhile found no server to end.
   if (ending) return server.close();
-  tell({ type: 'listening', port: server.port, status: server.status() });
-  if (!managed) logger.info({ port: server.port, policy: config.policy }, 'listening');
+  const { port, adminUrl } = server;
+  tell({ type: 'listening', port, adminUrl, status: server.status() });
+  if (!managed) logger.info({ port, adminUrl, policy: config.policy }, 'listening');
+}
+
+function obey(running: MatchingServer, command: Exclude<ServerCommand, 'close'>): void {
+  if (command === 'status') {
+    tell({ type: 'status', status: running.status() });
+  } else if (command === 'pause journal') {
+    logger.warn('journal paused: nothing becomes durable');
+    // Rejects when the journal has failed or is closed; both are told elsewhere.
+    running.pauseJournal().catch(() => {});
+  } else if (command === 'resume journal') {
+    running.resumeJournal();
+    logger.warn('journal resumed');
+  } else {
+    running.showClients(command.figures);
+  }
 }
 
 function tell(message: ServerMessage): void {

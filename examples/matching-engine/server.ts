@@ -4,11 +4,13 @@
  */
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { type Stage, type StageOptions, type StageStatus, startStage } from 'ackgate';
+import { monotonicNow, type Stage, type StageOptions, type StageStatus, startStage } from 'ackgate';
+import type { AdminServer } from 'ackgate/admin';
 import { FileJournal } from 'ackgate/journal';
 import { commandBytesMax, decodeCommand, encodeCommand } from './command-log.js';
 import { Engine } from './engine.js';
 import { FrameReader } from './frames.js';
+import { type ClientFigures, startOperations } from './operations.js';
 import { Outbox } from './outbox.js';
 import {
   type Command,
@@ -32,6 +34,10 @@ export interface ServerConfig {
   backend: 'auto' | 'uring' | 'posix';
   /** Most connections at once. */
   connections: number;
+  /** Where health, metrics and the live page are; 0: any free port (default: nowhere). */
+  adminPort?: number | undefined;
+  /** Who knows it may change things there (default: nobody may). */
+  adminToken?: string | undefined;
 }
 
 export interface ServerStatus extends StageStatus {
@@ -48,6 +54,8 @@ interface Session {
   clientId: number;
   /** Responses published to this connection. */
   responses: number;
+  /** When the latest of its requests was read. */
+  readNs: number;
   /** A frame that was read and found no room in the journal. */
   held: Buffer | null;
   /** The client sends no more requests. */
@@ -55,6 +63,8 @@ interface Session {
   /** The server takes no more requests. */
   over: boolean;
 }
+
+type Logger = NonNullable<StageOptions['logger']>;
 
 const ringCapacity = 16_384;
 /** How long to wait before trying a full ring or a full journal again, in milliseconds. */
@@ -77,7 +87,11 @@ export class MatchingServer {
   readonly #stalled = new Set<Session>();
   readonly #body = Buffer.alloc(responseBytes);
   readonly #command = Buffer.alloc(commandBytesMax);
+  /** When the request that is being dealt with was read. */
+  #readNs = 0;
   #retryTimer: NodeJS.Timeout | null = null;
+  #admin: AdminServer | null = null;
+  #clientFigures: ClientFigures | null = null;
   #failed = false;
   #closing = false;
 
@@ -89,7 +103,7 @@ export class MatchingServer {
   static async start(
     config: ServerConfig,
     onFailure: (error: Error) => void,
-    logger?: StageOptions['logger'],
+    logger?: Logger,
   ): Promise<MatchingServer> {
     const stage = await startStage({
       ring: { capacity: ringCapacity, maxPayload: responseBytes },
@@ -97,8 +111,10 @@ export class MatchingServer {
       backend: config.backend,
       connections: config.connections,
       ...(logger && { logger }),
+      diagnosis: { kinds: ResponseTag },
     });
     let journal: FileJournal | null = null;
+    let server: MatchingServer | null = null;
     try {
       journal = await FileJournal.open({ directory: config.directory, cursor: stage.share() });
       const engine = new Engine();
@@ -106,12 +122,17 @@ export class MatchingServer {
         const { clientId, command } = decodeCommand(payload);
         engine.apply(sequence, clientId, command);
       }
-      const server = new MatchingServer(stage, journal, engine, onFailure);
+      server = new MatchingServer(stage, journal, engine, onFailure);
       await server.#listen(config.port);
+      await server.#operate(config, logger);
       return server;
     } catch (error) {
-      await stage.close({ drainMs: 0 });
-      await journal?.close();
+      if (server !== null) {
+        await server.close();
+      } else {
+        await stage.close({ drainMs: 0 });
+        await journal?.close();
+      }
       throw error;
     }
   }
@@ -134,6 +155,25 @@ export class MatchingServer {
     return (this.#server.address() as AddressInfo).port;
   }
 
+  /** Where the live page is, if anywhere. */
+  get adminUrl(): string | null {
+    return this.#admin?.url ?? null;
+  }
+
+  /** For the live page. */
+  showClients(figures: ClientFigures): void {
+    this.#clientFigures = figures;
+  }
+
+  /** From now on nothing becomes durable, as if the disk were stalled. */
+  async pauseJournal(): Promise<void> {
+    await this.#journal.pause();
+  }
+
+  resumeJournal(): void {
+    this.#journal.resume();
+  }
+
   status(): ServerStatus {
     const { book, lastSequence, clientIdMax } = this.#engine;
     return { ...this.#stage.status(), openOrders: book.openOrders, lastSequence, clientIdMax };
@@ -143,6 +183,7 @@ export class MatchingServer {
   async close(): Promise<void> {
     this.#closing = true;
     this.#server.close();
+    this.#journal.resume();
     const deadline = performance.now() + drainMs;
     while (this.#outbox.blocked && !this.#failed && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, retryMs));
@@ -150,6 +191,7 @@ export class MatchingServer {
     }
     const leftMs = this.#failed ? 0 : Math.max(0, Math.ceil(deadline - performance.now()));
     await this.#stage.close({ drainMs: leftMs });
+    await this.#admin?.close();
     if (this.#retryTimer !== null) clearTimeout(this.#retryTimer);
     for (const { socket } of this.#connections.values()) socket.destroy();
     await this.#journal.close();
@@ -158,6 +200,18 @@ export class MatchingServer {
   async #listen(port: number): Promise<void> {
     this.#server.listen({ port, host: '127.0.0.1', backlog: 4096 });
     await once(this.#server, 'listening');
+  }
+
+  async #operate({ adminPort: port, adminToken: token = '' }: ServerConfig, logger?: Logger): Promise<void> {
+    if (port === undefined) return;
+    this.#admin = await startOperations({
+      stage: this.#stage,
+      journal: this.#journal,
+      port,
+      token,
+      logger,
+      figures: () => ({ openOrders: this.#engine.book.openOrders, ...this.#clientFigures }),
+    });
   }
 
   #accept(socket: Socket): void {
@@ -176,6 +230,7 @@ export class MatchingServer {
       frames: new FrameReader(requestBytesMax),
       clientId: 0,
       responses: 0,
+      readNs: 0,
       held: null,
       ended: false,
       over: false,
@@ -200,12 +255,14 @@ export class MatchingServer {
 
   #receive(session: Session, chunk: Buffer): void {
     if (session.over || this.#closing) return;
+    session.readNs = monotonicNow();
     session.frames.push(chunk);
     this.#takeRequests(session);
   }
 
   /** Takes whole requests until there are none left, or no room for what comes of them. */
   #takeRequests(session: Session): void {
+    this.#readNs = session.readNs;
     while (!session.over && !this.#closing) {
       if (this.#outbox.blocked) {
         this.#stall(session);
@@ -317,6 +374,8 @@ export class MatchingServer {
       this.#forget(older.connectionId);
     }
     session.clientId = clientId;
+    // So that directives find the client by its name.
+    this.#stage.diagnosis.setTenant(session.connectionId, `client-${clientId}`);
     this.#sessions.set(clientId, session);
     const orderId = this.#engine.lastRequestId(clientId);
     this.#publish(
@@ -327,10 +386,20 @@ export class MatchingServer {
   }
 
   /** Publishes under the sequence of the last command applied: the answer may show anything up to it. */
-  #publish(session: Session, answer: Response, options: { last: boolean; bypass: boolean }): void {
+  #publish(session: Session, answer: Response, { last, bypass }: { last: boolean; bypass: boolean }): void {
     session.responses++;
     encodeResponse(answer, session.responses, this.#body);
-    this.#outbox.publish(session.connectionId, this.#body, this.#engine.lastSequence, options);
+    const { tag: kind, requestId } = answer;
+    const { lastSequence: wireSeq } = this.#engine;
+    const receivedNs = this.#readNs;
+    this.#outbox.publish(session.connectionId, this.#body, {
+      wireSeq,
+      last,
+      bypass,
+      kind,
+      requestId,
+      receivedNs,
+    });
   }
 
   /** Ends a connection that talks nonsense, and only this one. */

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import { type Policy, resolvePolicy } from '../policy/index.js';
@@ -12,18 +13,20 @@ interface DemoOptions {
   journal: string | null;
   port: number;
   seed: number;
+  adminPort: number | null;
+  pauseJournal: { at: number; for: number } | null;
   json?: true;
 }
 
 /** The parts of the example that this command calls; it is compiled on its own, as a user's program. */
 interface Example {
   runDemo(
-    options: Omit<DemoOptions, 'json'>,
+    options: Omit<DemoOptions, 'json' | 'adminPort'> & { admin: { port: number; token: string } | null },
     report: unknown,
     stop: AbortSignal,
   ): Promise<{ ok: boolean; problems: string[] }>;
   silentReport: unknown;
-  textReport(out: NodeJS.WriteStream): unknown;
+  textReport(out: NodeJS.WriteStream, options: { redraw?: boolean }): unknown;
   summaryText(result: object): string;
 }
 
@@ -61,12 +64,25 @@ export function addDemoCommand(program: Command): void {
       0,
     )
     .option('--seed <n>', 'seed of the orders', wholeNumber('--seed', 0, 0xffff_ffff), 1)
+    .option(
+      '--admin-port <n>',
+      'serve health, metrics and the live page there, 0 for any free port; ACKGATE_ADMIN_TOKEN is the token',
+      wholeNumber('--admin-port', 0, 65_535),
+      null,
+    )
+    .option(
+      '--pause-journal <at,for>',
+      'from second AT on, make nothing durable for FOR seconds, as a stalled disk would',
+      pause,
+      null,
+    )
     .option('--json', 'print one JSON document')
     .action(run);
 }
 
-async function run({ json, ...options }: DemoOptions): Promise<void> {
+async function run({ json, adminPort, ...options }: DemoOptions): Promise<void> {
   checkPolicy(options.policy);
+  checkPause(options);
   checkDescriptors(options.clients);
   const example = (await import(new URL('../demo/index.js', import.meta.url).href)) as Example;
   const stop = new AbortController();
@@ -77,8 +93,10 @@ async function run({ json, ...options }: DemoOptions): Promise<void> {
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
   try {
-    const report = example.textReport(json ? process.stderr : process.stdout);
-    const result = await example.runDemo(options, report, stop.signal);
+    const admin = adminPort === null ? null : { port: adminPort, token: adminToken(json === true) };
+    const redraw = admin === null && options.pauseJournal === null ? {} : { redraw: false };
+    const report = example.textReport(json ? process.stderr : process.stdout, redraw);
+    const result = await example.runDemo({ ...options, admin }, report, stop.signal);
     process.stdout.write(json ? `${JSON.stringify(result)}\n` : example.summaryText(result));
     if (!result.ok) process.exitCode = 1;
   } catch (error) {
@@ -92,6 +110,24 @@ async function run({ json, ...options }: DemoOptions): Promise<void> {
   } finally {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, onSignal);
   }
+}
+
+/** Without one in the environment, one for this run, said on the terminal; a program that reads JSON gets none. */
+function adminToken(json: boolean): string {
+  const given = process.env.ACKGATE_ADMIN_TOKEN ?? '';
+  if (given !== '' || json) return given;
+  const token = randomBytes(16).toString('hex');
+  process.stdout.write(`admin token ${token}\n`);
+  return token;
+}
+
+function checkPause({ pauseJournal, seconds }: Pick<DemoOptions, 'pauseJournal' | 'seconds'>): void {
+  if (pauseJournal === null || pauseJournal.at + pauseJournal.for <= seconds) return;
+  const { at, for: length } = pauseJournal;
+  throw new WrongCall(
+    'ERR_ACKGATE_INVALID_ARGUMENT',
+    `--pause-journal ${at},${length} ends after the load, which takes ${seconds} s: use a longer --seconds`,
+  );
 }
 
 /** The demo's server has no replicas: refuses a policy that would never let anything through. */
@@ -141,6 +177,12 @@ function wholeNumber(option: string, min: number, max: number): (text: string) =
     if (value >= min && value <= max) return value;
     throw wrongValue(option, text, `write a whole number from ${min} to ${max}`);
   };
+}
+
+function pause(text: string): { at: number; for: number } {
+  const [, at, length] = /^(\d+(?:\.\d+)?),(\d+(?:\.\d+)?)$/.exec(text) ?? [];
+  if (at !== undefined && Number(length) > 0) return { at: Number(at), for: Number(length) };
+  throw wrongValue('--pause-journal', text, 'write two numbers of seconds, such as 5,3');
 }
 
 function nonEmpty(text: string): string {

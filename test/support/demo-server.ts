@@ -2,15 +2,18 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { ServerConfig } from '#ackgate/demo/server.js';
-import type { ServerMessage } from '#ackgate/demo/server-process.js';
+import type { ServerCommand, ServerMessage } from '#ackgate/demo/server-process.js';
 
 const file = fileURLToPath(new URL('../../dist/demo/server-process.js', import.meta.url));
 
 export interface DemoServer {
   readonly port: number;
+  /** Of the live page, if it was asked for. */
+  readonly adminUrl: string | null;
   readonly process: ChildProcess;
   /** Resolves with exit code, signal and what the server said on its way out. */
   readonly ended: Promise<{ code: number | null; signal: string | null; stderr: string }>;
+  tell(command: ServerCommand): void;
   close(): void;
 }
 
@@ -26,15 +29,18 @@ export async function startDemoServer(
     stderr += text;
   });
   const ended = once(child, 'close').then(([code, signal]) => ({ code, signal, stderr }));
-  const listening = new Promise<number>((resolve) => {
+  const listening = new Promise<Extract<ServerMessage, { type: 'listening' }>>((resolve) => {
     child.on('message', (message: ServerMessage) => {
-      if (message.type === 'listening') resolve(message.port);
+      if (message.type === 'listening') resolve(message);
     });
   });
   const early = ended.then(({ code }) => {
     throw new Error(`the server ended with code ${code} before it listened: ${stderr}`);
   });
   early.catch(() => {});
-  const port = await Promise.race([listening, early]);
-  return { port, process: child, ended, close: () => child.connected && child.send('close') };
+  const { port, adminUrl } = await Promise.race([listening, early]);
+  const tell = (command: ServerCommand) => {
+    if (child.connected) child.send(command);
+  };
+  return { port, adminUrl, process: child, ended, tell, close: () => tell('close') };
 }
