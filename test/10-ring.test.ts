@@ -38,12 +38,13 @@ function record(wireSeq: number, payload: Uint8Array = Uint8Array.of(wireSeq & 0
 
 /** Everything that the reader sees of a record, copied. */
 function seen(consumer: Consumer, ahead = 0) {
-  // A getter, which `...` leaves out.
-  const { bytes, payloadLength, payloadAt, requestId, ...fields } = consumer.at(ahead);
+  const record = consumer.at(ahead);
+  const { wireSeq, connectionId, kind, flags, receivedNs, finishedNs, requestId } = record;
+  const { bytes, payloadLength, payloadAt } = record;
   const payload = Array.from(bytes.subarray(0, payloadLength));
   const inMemory = consumer.memory.bytes.subarray(payloadAt, payloadAt + payloadLength);
   expect(Array.from(inMemory)).toEqual(payload);
-  return { ...fields, requestId, payload };
+  return { wireSeq, connectionId, kind, flags, receivedNs, finishedNs, requestId, payload };
 }
 
 const peer = (parts: Partial<RingPeer>): RingPeer => ({
