@@ -93,6 +93,21 @@ describe('the journal', () => {
     expect(look(220)).toEqual([['journal', 100]]);
   });
 
+  test('records that are not timed count for nothing, those around them do', () => {
+    const rig = create('local');
+    for (let seq = 1; seq <= 3; seq++) rig.finish(100, seq);
+    rig.untimed.add((rig.ring.position + 1) | 0);
+    expect(rig.look(150)).toEqual([
+      ['ring', 50],
+      ['ring', 50],
+    ]);
+    rig.cursors.primary.advance(3);
+    expect(rig.look(200)).toEqual([
+      ['journal', 100],
+      ['journal', 100],
+    ]);
+  });
+
   test('records that depend on nothing, bypass the gate, or were not stamped count for nothing', () => {
     const { finish, look, cursors } = create('local');
     finish(100, 1);

@@ -97,6 +97,17 @@ describe('behind a record that the gate holds', () => {
     expect(rig.sleepThrough(() => rig.publish(2))).toBe(1);
   });
 
+  test('a record to be timed that comes between the round and the sleep is seen first, also behind one that is held', () => {
+    rig.directives.write(none, {}, 'timing');
+    rig.stage.doWork(1);
+    expect(rig.stage.gate.closed).toBe(true);
+    rig.publish(2);
+    rig.stage.park();
+    expect(rig.sleeps).toBe(0);
+    expect(rig.sleepThrough(() => {})).toBe(0);
+    expect(rig.sleeps).toBe(1);
+  });
+
   test('timings that are switched on behind the last round keep the stage from sleeping without them', () => {
     rig.stage.doWork(1);
     rig.directives.write(none, {}, 'timing');

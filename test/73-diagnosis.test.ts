@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { signToken, TokenVerifier } from '#ackgate/directives/index.js';
 import {
   createInlineStage,
   type Directive,
@@ -9,7 +10,7 @@ import {
   monotonicNow,
   RecordFlag,
 } from '#ackgate/index.js';
-import { answer, type Published, Rig, until } from './support/stage.js';
+import { answer, Loopback, type Published, Rig, until } from './support/stage.js';
 import { codeOf } from './support/values.js';
 
 /** A store whose set the test swaps. */
@@ -342,10 +343,233 @@ describe('the capture ring', () => {
     const redactor = (body: Uint8Array) => void body.fill(1);
     const stage = createInlineStage({ connections: 1, diagnosis: { redactor } });
     stage.close({ drainMs: 0 });
-    while (stage.status().state !== 'closed') stage.doWork();
+    while (!['closed', 'failed'].includes(stage.status().state)) stage.doWork();
     const bad = { connections: 1, diagnosis: { redactor: 5 as never } };
     expect(codeOf(() => createInlineStage(bad))).toBe('ERR_ACKGATE_REDACTOR_MODULE');
   });
+});
+
+describe('never shows what it must not', () => {
+  const encoder = new URL('./fixtures/stage-encoder.mjs', import.meta.url);
+
+  test.each([
+    ['as it is', {}],
+    ['encoded', { encoder }],
+  ])('no body is captured of an answer, %s, whose client is gone', async (_, options) => {
+    const { rig, store, id } = await start(options);
+    const other = await rig.attach();
+    store.publish({ connection: id });
+    await rig.settled();
+    // Both wait; then one is gone, and its answer comes right behind the other's, longer one.
+    rig.publish({ id: other.id, seq: 1, number: 1, bytes: 60 });
+    rig.publish({ id, seq: 2, number: 2, bytes: 20 });
+    rig.stage.disconnect(id, { when: 'now' });
+    await until('it is gone', () => rig.closed.length + rig.dropped.length === 1);
+    rig.stage.cursors.primary.advance(2);
+    await until('both were taken', () => rig.stage.status().recordsIn === 2);
+    await rig.settled();
+    const entries = rig.stage.diagnosis.captured();
+    expect(entries.map(({ connectionId, body }) => [connectionId, body])).toEqual([[id, new Uint8Array(0)]]);
+    expect(entries[0].bodyBytes).toBe(0);
+    const { shapeRecords, shapeDiscarded, shapeBytes } = rig.stage.status();
+    expect({ shapeRecords, shapeDiscarded, shapeBytes }).toEqual({
+      shapeRecords: 1,
+      shapeDiscarded: 1,
+      shapeBytes: 0,
+    });
+  });
+
+  // Each would leave what it was given as it is.
+  const wrong: [string, unknown][] = [
+    ['returns the redacted body', (body: Uint8Array) => body.slice().fill(0)],
+    ['returns a promise', () => Promise.resolve().then(() => {})],
+    ['returns a promise that rejects', () => Promise.reject(new Error('later'))],
+    [
+      'gives the body away',
+      (body: Uint8Array) => void structuredClone(body, { transfer: [body.buffer as ArrayBuffer] }),
+    ],
+  ];
+  test.each(wrong)('no body is captured when the redactor %s', async (_, redactor) => {
+    const net = await Loopback.open('tcp');
+    const stage = createInlineStage({
+      connections: 1,
+      diagnosis: { baseline: 'capture', redactor: redactor as never },
+    });
+    onTestFinished(async () => {
+      stage.close({ drainMs: 0 });
+      while (!['closed', 'failed'].includes(stage.status().state)) stage.doWork();
+      await net.close();
+    });
+    const { near, client } = await net.connect();
+    const connectionId = stage.attach(near);
+    for (let seq = 1; seq <= 3; seq++) {
+      stage.producer.tryPublish({ connectionId, wireSeq: 0, payload: answer(seq) });
+      stage.doWork();
+    }
+    const loop = setInterval(() => stage.doWork(), 1);
+    await client.untilAnswers(3).finally(() => clearInterval(loop));
+    expect(client.answers).toEqual([1, 2, 3]);
+    const entries = stage.diagnosis.captured();
+    expect(entries.map(({ bodyBytes }) => bodyBytes)).toEqual([64, 64, 64]);
+    for (const { body } of entries) expect(body).toEqual(new Uint8Array(0));
+    await until('the status is written', () => {
+      stage.doWork();
+      return stage.status().recordsIn === 3;
+    });
+    expect(stage.status().captureErrors).toBe(3);
+  });
+
+  test('an async redactor is refused', () => {
+    const redactor = (async () => {}) as never;
+    expect(codeOf(() => createInlineStage({ connections: 1, diagnosis: { redactor } }))).toBe(
+      'ERR_ACKGATE_REDACTOR_MODULE',
+    );
+  });
+
+  // A store of somebody else's need not check anything.
+  const lost: [string, object][] = [
+    ['connection null', { connection: null }],
+    ['connection undefined', { connection: undefined }],
+    ['connection -1', { connection: -1 }],
+    ['connection NaN', { connection: Number.NaN }],
+    ['tenant null', { tenant: null }],
+    ['tenant undefined', { tenant: undefined }],
+    ['tenant empty', { tenant: '' }],
+    ['kind null', { kind: null }],
+    ['kind undefined', { kind: undefined }],
+    ['kind a number', { kind: 1 }],
+    ['a rate that is none', { samplePerMille: 'all' }],
+  ];
+  test.each(lost)('a target that got lost, %s, is not everyone', async (_, target) => {
+    const { rig, serve, store, captured } = await start();
+    store.publish(target as Partial<Directive>);
+    await rig.settled();
+    await serve([{ kind: 1, requestId: 5 }, {}]);
+    expect(captured()).toEqual([]);
+  });
+
+  test('what has expired while the record waited counts no more, whatever else is in force', async () => {
+    const { rig, store, id, captured } = await start({ diagnosis: { baseline: 'shape' } });
+    const expiresAt = Date.now() + 300;
+    store.publish({ level: 'capture', expiresAt });
+    rig.publish({ id, seq: 1 });
+    await until('it waits', () => rig.stage.status().gateClosed === 1);
+    await until('it has expired', () => rig.stage.status().diagnosisLevel === 'shape');
+    rig.stage.cursors.primary.advance(1);
+    await until('it has gone', () => rig.stage.status().shapeRecords === 1);
+    expect(captured()).toEqual([]);
+  });
+});
+
+describe('what is switched on while records wait', () => {
+  test('does not claim to know since when they have been seen', async () => {
+    const { rig, store, id } = await start();
+    rig.publish({ id, seq: 1 });
+    await until('it waits', () => rig.stage.status().gateClosed === 1);
+    store.publish({ level: 'timing' });
+    await rig.settled();
+    rig.publish({ id, seq: 2 });
+    await rig.settled();
+    rig.stage.cursors.primary.advance(2);
+    await until('both have gone', () => rig.stage.status().timedRecords === 2);
+    const [before, after] = rig.stage.diagnosis.captured();
+    expect(before.seenNs).toBe(0);
+    expect(after.seenNs).toBeGreaterThan(0);
+    expect(rig.stage.timings.ringWait.count).toBe(1);
+  });
+
+  test('times no record twice when it is switched off and on again', async () => {
+    const { rig, store, id } = await start();
+    store.publish({ level: 'timing' });
+    await rig.settled();
+    rig.publish({ id, seq: 1 });
+    await until('it was seen', () => rig.stage.timings.ringWait.count === 1);
+    for (let i = 0; i < 2; i++) {
+      store.publish();
+      await rig.settled();
+      store.publish({ level: 'timing' });
+      await rig.settled();
+    }
+    rig.stage.cursors.primary.advance(1);
+    await until('it has gone', () => rig.stage.status().timedRecords === 1);
+    expect(rig.stage.timings.ringWait.count).toBe(1);
+  });
+
+  test('counts them as held, also when it is looked at again as the gate opens', async () => {
+    const { rig, store, id } = await start();
+    store.publish({ level: 'shape' });
+    await rig.settled();
+    rig.publish({ id, seq: 1 });
+    await rig.settled();
+    // One round sees both.
+    rig.stage.diagnosis.setBaseline('shape');
+    rig.stage.cursors.primary.advance(1);
+    await until('it has gone', () => rig.stage.status().shapeRecords === 1);
+    expect(rig.stage.status().shapeHeld).toBe(1);
+  });
+
+  test('a grant reaches them too', async () => {
+    const { rig, id, captured } = await start();
+    rig.publish({ id, seq: 1 });
+    await until('it waits', () => rig.stage.status().gateClosed === 1);
+    rig.stage.diagnosis.raise(id, { level: 'capture', expiresAt: Date.now() + 60_000 });
+    await rig.settled();
+    rig.stage.cursors.primary.advance(1);
+    await until('it has gone', () => rig.stage.status().capturedRecords === 1);
+    expect(captured()).toEqual([1]);
+  });
+});
+
+test('the level in force falls with the session that raised it, or its next grant', async () => {
+  const { rig, id } = await start();
+  const other = await rig.attach();
+  const { diagnosis } = rig.stage;
+  const expiresAt = Date.now() + 60_000;
+  const untilLevel = (level: string) =>
+    until(`the level is ${level}`, () => rig.stage.status().diagnosisLevel === level);
+  diagnosis.raise(id, { level: 'capture', expiresAt });
+  diagnosis.raise(other.id, { level: 'shape', expiresAt });
+  await untilLevel('capture');
+  diagnosis.raise(id, { level: 'timing', expiresAt });
+  await untilLevel('timing');
+  rig.stage.disconnect(id, { when: 'now' });
+  await untilLevel('shape');
+  rig.stage.disconnect(other.id, { when: 'now' });
+  await untilLevel('off');
+});
+
+test('a signed token raises one session, end to end', async () => {
+  const { rig, serve, id, captured } = await start();
+  const key = 'a key of this test, long enough';
+  const verifier = new TokenVerifier({ keys: { k1: key }, instance: 'here' });
+  const exp = Math.floor(Date.now() / 1000) + 60;
+  const token = signToken({ kid: 'k1', level: 'capture', exp, instance: 'here' }, key);
+  const elsewhere = new TokenVerifier({ keys: { k1: key }, instance: 'there' });
+  expect(elsewhere.verify(token)).toBe(null);
+  expect(verifier.verify(`${token.slice(0, -1)}${token.endsWith('0') ? '1' : '0'}`)).toBe(null);
+  const grant = verifier.verify(token);
+  expect(grant).toMatchObject({ level: 'capture', expiresAt: exp * 1000 });
+  rig.stage.diagnosis.raise(id, grant!);
+  await rig.settled();
+  await serve([{}]);
+  expect(captured()).toEqual([1]);
+});
+
+test('a store that fails is not followed, and the one before still is', async () => {
+  const { rig, store, serve, captured } = await start();
+  const broken = new TestStore();
+  broken.load = () => {
+    throw new Error('no set to be had');
+  };
+  expect(() => rig.stage.diagnosis.follow(broken)).toThrow('no set to be had');
+  expect(rig.stage.diagnosis.store).toBe(store);
+  expect(broken.listeners).toBe(0);
+  store.publish({ level: 'capture' });
+  await rig.settled();
+  await serve([{}]);
+  expect(captured()).toEqual([1]);
+  expect(codeOf(() => store.publish({ level: 'loud' as never }))).toBe('ERR_ACKGATE_INVALID_ARGUMENT');
+  expect(codeOf(() => store.publish({ expiresAt: Number.NaN }))).toBe('ERR_ACKGATE_INVALID_ARGUMENT');
 });
 
 test('any thread reads histograms, status and captures', async () => {

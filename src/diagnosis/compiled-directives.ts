@@ -1,4 +1,5 @@
-import { AckgateRangeError } from '../errors.js';
+import { AckgateError, AckgateRangeError } from '../errors.js';
+import { describe } from '../shared/describe.js';
 import type { Directive, DirectiveSnapshot } from './directive.js';
 import { type DiagnosisLevel, LevelIndex } from './levels.js';
 import { Fnv1a64, tenantKey } from './sampling.js';
@@ -14,8 +15,8 @@ export const directivesMax = 256;
  *      8  revision     f64
  *     64  entries      64 bytes each:
  *            0  expiresAt   f64   unix milliseconds
- *            8  connection  f64   -1: any
- *           16  tenant      f64   its key; -1: any
+ *            8  connection  f64   -1: any; -2: none
+ *           16  tenant      f64   its key; -1: any; -2: none
  *           24  kind        i32   -1: any; -2: a name that means nothing here, so it matches none
  *           28  level       i32
  *           32  perMille    i32
@@ -88,7 +89,13 @@ export class CompiledDirectives {
     return this.#doubles[Head.revision];
   }
 
-  /** Takes a set. A kind without a number in `kinds` matches nothing: a directive is never widened. */
+  /**
+   * Takes a set. A target that can't be meant, or a kind without a number in `kinds`, matches nothing: a directive is
+   * never widened.
+   *
+   * @throws ERR_ACKGATE_OUT_OF_RANGE, ERR_ACKGATE_INVALID_ARGUMENT for a level or an expiry that is none; this may have
+   *   been changed in part then
+   */
   use(snapshot: DirectiveSnapshot, kinds: Readonly<Record<string, number>>, baseline: DiagnosisLevel): void {
     const { directives, revision } = snapshot;
     if (directives.length > directivesMax) {
@@ -152,20 +159,46 @@ export class CompiledDirectives {
   }
 
   #write(index: number, directive: Directive, kinds: Readonly<Record<string, number>>): void {
-    const { level, expiresAt, connection, tenant, kind, samplePerMille = everything, salt = '' } = directive;
+    const { id, level, expiresAt, samplePerMille = everything, salt = '' } = directive;
+    if (!Object.hasOwn(LevelIndex, level) || !Number.isFinite(expiresAt)) {
+      throw new AckgateError(
+        'ERR_ACKGATE_INVALID_ARGUMENT',
+        `directive ${describe(id)} needs a level (${Object.keys(LevelIndex).join(', ')}) and expiresAt in unix milliseconds`,
+      );
+    }
     const i32 = intsOf(index);
     const f64 = i32 >> 1;
     this.#doubles[f64 + At.expiresAt] = expiresAt;
-    this.#doubles[f64 + At.connection] = connection ?? any;
-    this.#doubles[f64 + At.tenant] = tenant === undefined ? any : tenantKey(tenant);
-    this.#ints[i32 + At.kind] = kind === undefined ? any : kindNumber(kinds, kind);
+    this.#doubles[f64 + At.connection] = connectionOf(directive);
+    this.#doubles[f64 + At.tenant] = tenantOf(directive);
+    this.#ints[i32 + At.kind] = kindOf(directive, kinds);
     this.#ints[i32 + At.level] = LevelIndex[level];
-    this.#ints[i32 + At.perMille] = samplePerMille;
+    this.#ints[i32 + At.perMille] = Number.isInteger(samplePerMille) ? samplePerMille : 0;
     this.#hash.reset();
-    this.#hash.text(salt);
+    this.#hash.text(String(salt));
     this.#ints[i32 + At.saltHigh] = this.#hash.high;
     this.#ints[i32 + At.saltLow] = this.#hash.low;
   }
+}
+
+// A target that is there in any way is one: `undefined` or null is a value that got lost, not everyone.
+
+function connectionOf(directive: Directive): number {
+  if (!Object.hasOwn(directive, 'connection')) return any;
+  const { connection } = directive;
+  return Number.isSafeInteger(connection) && connection! > 0 ? connection! : nothing;
+}
+
+function tenantOf(directive: Directive): number {
+  if (!Object.hasOwn(directive, 'tenant')) return any;
+  const { tenant } = directive;
+  return typeof tenant === 'string' && tenant !== '' ? tenantKey(tenant) : nothing;
+}
+
+function kindOf(directive: Directive, kinds: Readonly<Record<string, number>>): number {
+  if (!Object.hasOwn(directive, 'kind')) return any;
+  const { kind } = directive;
+  return typeof kind === 'string' ? kindNumber(kinds, kind) : nothing;
 }
 
 /** Kinds are called by the application's names; where it has none, by their numbers. Below 0: means nothing. */

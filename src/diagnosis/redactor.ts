@@ -1,10 +1,12 @@
+import { types } from 'node:util';
 import { AckgateError } from '../errors.js';
 import type { RecordView } from '../ring/consumer.js';
 import { loadDefaultExport } from '../shared/load-default.js';
 
 /**
  * Overwrites what must not be seen in a body that is about to be captured: `body` is a copy of its first bytes. Runs on
- * the stage's thread for every captured record. When it throws, nothing of the body is kept.
+ * the stage's thread for every captured record, and must have done its work when it returns. When it throws, or returns
+ * anything (a promise, say, or a redacted copy), nothing of the body is kept.
  */
 export type Redactor = (body: Uint8Array, record: RecordView) => void;
 
@@ -17,6 +19,9 @@ export async function loadRedactor(url: string): Promise<Redactor> {
 }
 
 export function checkRedactor(value: unknown, what: string): Redactor {
-  if (typeof value === 'function') return value as Redactor;
-  throw new AckgateError('ERR_ACKGATE_REDACTOR_MODULE', `${what} must be a function (body, record) => void`);
+  if (typeof value === 'function' && !types.isAsyncFunction(value)) return value as Redactor;
+  throw new AckgateError(
+    'ERR_ACKGATE_REDACTOR_MODULE',
+    `${what} must be a function (body, record) => void that is not async`,
+  );
 }

@@ -31,14 +31,21 @@ export class CrossingTracker {
   #replica: number;
   #membership: number;
 
-  constructor(ring: Consumer, gate: Gate, sink: CrossingSink, isTimed: IsTimed) {
+  /** `from`: ring position of the first record that nobody has looked at yet. */
+  constructor(
+    ring: Consumer,
+    gate: Gate,
+    sink: CrossingSink,
+    isTimed: IsTimed,
+    from: number = ring.position,
+  ) {
     this.#ring = ring;
     this.#gate = gate;
     this.#sink = sink;
     this.#isTimed = isTimed;
-    this.#looked = ring.position;
-    this.#journal = ring.position;
-    this.#replica = ring.position;
+    this.#looked = from;
+    this.#journal = from;
+    this.#replica = from;
     this.#membership = gate.membership;
   }
 
@@ -65,7 +72,8 @@ export class CrossingTracker {
     this.#replica = this.#cross(this.#replica, replicaCursor, start, nowNs, false);
 
     const end = (start + available) | 0;
-    while (this.#looked !== end) {
+    // Not until they are equal: records may have been looked at that were published since `available` was read.
+    while (((end - this.#looked) | 0) > 0) {
       const record = this.#ring.at((this.#looked - start) | 0);
       if (record.finishedNs > 0 && this.#isTimed(this.#looked))
         this.#sink.ringWait(nowNs - record.finishedNs);

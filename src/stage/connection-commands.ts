@@ -27,7 +27,6 @@ export function connectionHandlers(parts: ConnectionParts): ConnectionHandlers {
   return {
     attach(id, slot, fd) {
       blocked.opened(slot);
-      diagnosis.sessions.opened(slot);
       egress.open(slot, id, fd, nowNs());
       if (egress.table.state[slot] === SlotState.open) heartbeats.opened(slot, nowNs());
     },

@@ -57,11 +57,19 @@ export class ControlledDiagnosis implements StageDiagnosis {
     if (store !== null && (typeof store?.load !== 'function' || typeof store.onChange !== 'function')) {
       throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', 'store must be a DirectiveStore, or null');
     }
-    this.#unfollow();
-    this.#store = store;
     // Before it is read: a set that is published in between is seen by one or the other.
-    this.#unfollow = store === null ? () => {} : store.onChange(() => this.#write());
-    this.#write();
+    const unfollow = store === null ? () => {} : store.onChange(() => this.#write());
+    const before = this.#store;
+    this.#store = store;
+    try {
+      this.#write();
+    } catch (error) {
+      this.#store = before;
+      unfollow();
+      throw error;
+    }
+    this.#unfollow();
+    this.#unfollow = unfollow;
   }
 
   setTenant(connectionId: number, tenant: string): Sent {

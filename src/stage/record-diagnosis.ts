@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { CaptureWriter, type Observation } from '../diagnosis/capture-ring.js';
 import { Traffic, TrafficAt } from '../diagnosis/compiled-directives.js';
 import { LevelIndex } from '../diagnosis/levels.js';
@@ -8,22 +9,19 @@ import type { Egress } from '../egress/egress.js';
 import { CrossingTracker } from '../gate/crossing-tracker.js';
 import type { Gate } from '../gate/gate.js';
 import type { Consumer, RecordInRing } from '../ring/consumer.js';
-import { RecordFlag } from '../ring/layout.js';
 import type { Clock } from '../shared/clock.js';
 import { describe } from '../shared/describe.js';
 import type { Logger } from '../shared/logger.js';
 import { directivesOffset, type StageMemory, Word } from '../shared/memory.js';
 import type { Responder } from './responder.js';
 import { SessionLevels } from './session-levels.js';
+import { ShapeCounters } from './shape-counters.js';
 import type { Timings } from './timings.js';
 
 const samplePool = 65_536;
 /** Beside a record's level: the gate held it when it was first seen. */
 const heldBit = 4;
 const levelBits = 3;
-/** Upper bounds of the size classes are powers of four from 64 on; the last class has none. */
-const sizeClasses = 5;
-
 export interface DiagnosisParts {
   memory: StageMemory;
   ring: Consumer;
@@ -50,20 +48,15 @@ export class RecordDiagnosis {
   timesFlush = false;
   readonly samples: DeliverySamples;
   readonly sessions: SessionLevels;
-  records = 0;
-  bytes = 0;
-  held = 0;
-  bypassed = 0;
-  discardedRecords = 0;
+  readonly shape = new ShapeCounters();
   timed = 0;
   captureErrors = 0;
-  readonly sizes = new Float64Array(sizeClasses);
 
   readonly #parts: DiagnosisParts;
   readonly #words: Int32Array;
   readonly #directives: DirectivesReader;
   readonly #capture: CaptureWriter;
-  readonly #scratch: Uint8Array;
+  #scratch: Uint8Array;
   /** Of each place in the ring: level and `heldBit`, and when it was first seen. */
   readonly #levels: Uint8Array;
   readonly #seenNs: Float64Array;
@@ -74,6 +67,8 @@ export class RecordDiagnosis {
   #looked = 0;
   /** Ring position behind the last record that was ever seen. */
   #seenUpTo = 0;
+  /** Ring position of the first record that got its level in this round. */
+  #newFrom = 0;
   #mayApply = false;
   #nowMs = 0;
 
@@ -109,6 +104,11 @@ export class RecordDiagnosis {
     return this.#tracker !== null;
   }
 
+  /** Whether there is a record to be timed among those `available` that was not seen yet. */
+  wantsToSee(available: number): boolean {
+    return this.watchesEveryRecord && this.#looked !== ((this.#parts.ring.position + available) | 0);
+  }
+
   get captured(): number {
     return this.#capture.written;
   }
@@ -136,7 +136,7 @@ export class RecordDiagnosis {
     this.#nowMs = this.#parts.unixMs();
     this.#traffic.numbers[TrafficAt.nowMs] = this.#nowMs;
     const active = this.#inForce(LevelIndex.shape);
-    if (active && !this.active) this.#looked = this.#seenUpTo = this.#parts.ring.position;
+    if (active && !this.active) this.#begin();
     this.active = active;
     this.#mayApply = active;
     this.#time(active && this.#inForce(LevelIndex.timing));
@@ -144,6 +144,7 @@ export class RecordDiagnosis {
 
   raise(slot: number, level: number, expiresAt: number): void {
     this.sessions.raise(slot, level, expiresAt);
+    this.#looked = this.#parts.ring.position;
     this.#mayApply = true;
   }
 
@@ -161,13 +162,18 @@ export class RecordDiagnosis {
     if (((this.#looked - start) | 0) < 0) this.#looked = start;
     if (((this.#seenUpTo - start) | 0) < 0) this.#seenUpTo = start;
     const mask = ring.capacity - 1;
+    this.#newFrom = this.#looked;
     for (let at = this.#looked; at !== end; at = (at + 1) | 0) {
       const record = ring.at((at - start) | 0);
-      this.#levels[at & mask] = this.#levelOf(record);
-      if (at === this.#seenUpTo) {
-        this.#seenNs[at & mask] = nowNs;
+      const place = at & mask;
+      const isNew = at === this.#seenUpTo;
+      if (isNew) {
+        this.#seenNs[place] = nowNs;
+        this.#levels[place] = 0;
         this.#seenUpTo = (at + 1) | 0;
       }
+      const held = this.#parts.gate.releasable(record.wireSeq, record.flags) ? 0 : heldBit;
+      this.#levels[place] = this.#levelOf(record) | held | (this.#levels[place] & heldBit);
     }
     this.#looked = end;
     this.#tracker?.observe(published, nowNs);
@@ -181,12 +187,12 @@ export class RecordDiagnosis {
   /** Answers a record of a level above `off`, and notes what there is to see. As `Responder.respond`. */
   respond(record: RecordInRing, position: number, nowNs: number): number {
     const { clock, responder, egress, timings } = this.#parts;
-    const level = this.levelAt(position);
+    const level = this.#levelAtRelease(record, position);
+    if (level === LevelIndex.off) return responder().respond(record, nowNs);
     const isTimed = level >= LevelIndex.timing;
     const startNs = isTimed ? clock() : 0;
     const slot = responder().respond(record, nowNs);
-    this.#countShape(record, position);
-    if (slot < 0) this.discardedRecords++;
+    this.#countShape(record, position, slot < 0, responder().bodyBytes);
     if (!isTimed) return slot;
     const endNs = clock();
     timings.record('encode', endNs - startNs);
@@ -200,14 +206,32 @@ export class RecordDiagnosis {
 
   /** A record of a level above `off` that came too late for its connection. */
   discarded(record: RecordInRing, position: number): void {
-    this.#parts.responder().bodyBytes = record.payloadLength;
-    this.#countShape(record, position);
-    this.discardedRecords++;
+    if (this.#levelAtRelease(record, position) === LevelIndex.off) return;
+    this.#countShape(record, position, true, -1);
   }
 
   flushed(ns: number): void {
     this.timesFlush = false;
     this.#parts.timings.record('flush', ns);
+  }
+
+  /** What waits in the ring was seen first while nobody was looking: nobody knows when. */
+  #begin(): void {
+    const { ring } = this.#parts;
+    this.#looked = this.#seenUpTo = ring.position;
+    for (let left = ring.available(); left > 0; left--) {
+      const place = this.#seenUpTo & (ring.capacity - 1);
+      this.#seenNs[place] = 0;
+      this.#levels[place] = 0;
+      this.#seenUpTo = (this.#seenUpTo + 1) | 0;
+    }
+  }
+
+  /** What asked for the level of a record that has waited may have expired since. */
+  #levelAtRelease(record: RecordInRing, position: number): number {
+    const level = this.levelAt(position);
+    const isNew = ((position - this.#newFrom) | 0) >= 0;
+    return isNew ? level : Math.min(level, this.#levelOf(record));
   }
 
   #inForce(level: number): boolean {
@@ -223,13 +247,19 @@ export class RecordDiagnosis {
     if (on === (this.#tracker !== null)) return;
     const { ring, gate, timings } = this.#parts;
     this.#tracker = on
-      ? new CrossingTracker(ring, gate, timings, (position) => this.levelAt(position) >= LevelIndex.timing)
+      ? new CrossingTracker(
+          ring,
+          gate,
+          timings,
+          (at) => this.levelAt(at) >= LevelIndex.timing,
+          this.#seenUpTo,
+        )
       : null;
     Atomics.store(this.#words, Word.stamps, on ? 1 : 0);
   }
 
   #levelOf(record: RecordInRing): number {
-    const { egress, gate } = this.#parts;
+    const { egress } = this.#parts;
     const slot = egress().table.find(record.connectionId);
     const { numbers } = this.#traffic;
     numbers[TrafficAt.tenant] = slot < 0 ? 0 : this.sessions.tenant[slot];
@@ -238,16 +268,12 @@ export class RecordDiagnosis {
     record.copyRequestId(numbers, TrafficAt.requestId);
     let level = this.#directives.set.levelOf(this.#traffic);
     if (slot >= 0) level = Math.max(level, this.sessions.levelOf(slot, numbers, TrafficAt.nowMs));
-    return gate.releasable(record.wireSeq, record.flags) ? level : level | heldBit;
+    return level;
   }
 
-  #countShape(record: RecordInRing, position: number): void {
-    const bytes = Math.max(0, this.#parts.responder().bodyBytes);
-    this.records++;
-    this.bytes += bytes;
-    if ((this.#levels[position & (this.#levels.length - 1)] & heldBit) !== 0) this.held++;
-    if ((record.flags & RecordFlag.durabilityBypass) !== 0) this.bypassed++;
-    this.sizes[sizeClass(bytes)]++;
+  #countShape({ flags }: RecordInRing, position: number, wasDiscarded: boolean, bodyBytes: number): void {
+    const wasHeld = (this.#levels[position & (this.#levels.length - 1)] & heldBit) !== 0;
+    this.shape.count(flags, wasHeld, wasDiscarded, bodyBytes);
   }
 
   #takeDown(
@@ -264,29 +290,31 @@ export class RecordDiagnosis {
     seen.releasedNs = releasedNs;
     seen.encodeNs = encodeNs;
     seen.bodyBytes = Math.max(0, responder.bodyBytes);
-    const body =
-      level < LevelIndex.capture ? null : this.#redacted(record, responder.copyBody(record, this.#scratch));
+    const body = level < LevelIndex.capture || responder.bodyBytes < 0 ? null : this.#redacted(record);
     return this.#capture.write(record, seen, this.#nowMs, body);
   }
 
-  /** What may be kept of a body: nothing when the redactor fails. */
-  #redacted(record: RecordInRing, body: Uint8Array): Uint8Array | null {
-    const { redactor, logger } = this.#parts;
+  /** What may be kept of the last body: nothing when the redactor has failed. */
+  #redacted(record: RecordInRing): Uint8Array | null {
+    const { responder, redactor } = this.#parts;
+    const body = responder().copyBody(record, this.#scratch);
+    const { length } = body;
     try {
-      redactor?.(body, record);
-      return body;
+      const returned: unknown = redactor?.(body, record);
+      if (returned === undefined && body.length === length) return body;
+      if (types.isPromise(returned)) returned.catch(() => {});
+      this.#redactorFailed(record, 'it has to change the body in place, and to return nothing');
     } catch (error) {
-      // Once: it would be the same for every record.
-      if (this.captureErrors++ === 0) {
-        logger.error({ kind: record.kind, why: describe(error) }, 'redactor failed, bodies are not captured');
-      }
-      return null;
+      this.#redactorFailed(record, describe(error));
     }
+    return null;
   }
-}
 
-/** Classes up to 64, 256, 1024, 4096 bytes, and larger. */
-function sizeClass(bytes: number): number {
-  const powerOfFour = (33 - Math.clz32(Math.max(1, bytes) - 1)) >> 1;
-  return Math.min(sizeClasses - 1, Math.max(0, powerOfFour - 3));
+  #redactorFailed({ kind }: RecordInRing, why: string): void {
+    // It may have kept it, or given it away to another thread.
+    this.#scratch = new Uint8Array(this.#parts.memory.capture.bodyBytes);
+    // Once: it would be the same for every record.
+    if (this.captureErrors++ > 0) return;
+    this.#parts.logger.error({ kind, why }, 'redactor failed, bodies are not captured');
+  }
 }

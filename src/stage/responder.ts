@@ -9,7 +9,7 @@ import type { Logger } from '../shared/logger.js';
 
 /** Encodes released records and appends them, each with its end-of-batch frame, whole or not at all. */
 export class Responder {
-  /** Of the last record: length of its body, -1 when the encoder failed. */
+  /** Of the last record: length of its body, -1 when there is none: its connection is gone, or the encoder failed. */
   bodyBytes = 0;
   readonly #egress: Egress;
   readonly #records: Bytes;
@@ -35,6 +35,7 @@ export class Responder {
     const slot = egress.table.find(record.connectionId);
     if (slot < 0) {
       counters.recordsDiscarded++;
+      this.bodyBytes = -1;
       return -1;
     }
     const tail = (record.flags & RecordFlag.lastInRequest) === 0 ? null : this.#framing.endOfBatch;

@@ -149,6 +149,7 @@ export class ResponseStage {
       onClosing: (slot) => {
         this.#heartbeats.ended(slot);
         this.#leaving.remove(slot);
+        this.diagnosis.sessions.ended(slot);
       },
       onEnded: (slot, id, reason, errno, unsent) => this.#events.ended(slot, id, reason, errno, unsent),
     });
@@ -237,8 +238,9 @@ export class ResponseStage {
     if (this.egress.fenced && !this.#fenceAnnounced) return true;
     if (this.diagnosis.changed) return true;
     if (this.gate.changed()) return true;
-    // A record that the gate holds back is no work: a cursor has to move first.
-    return this.#ring.available() > 0 && !this.gate.closed;
+    // A record that the gate holds back is no work: a cursor has to move first. Unless it was not seen yet, and is timed.
+    const available = this.#ring.available();
+    return available > 0 && (!this.gate.closed || this.diagnosis.wantsToSee(available));
   }
 
   /** Sleeps until there may be something to do; returns at the next deadline at the latest. */

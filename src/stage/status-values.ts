@@ -83,12 +83,13 @@ function fillTimes(values: Float64Array, times: TimeSpent): void {
 function fillDiagnosis(values: Float64Array, { diagnosis }: ResponseStage): void {
   values[at.diagnosisLevel] = diagnosis.level;
   values[at.directivesRevision] = diagnosis.revision;
-  values[at.shapeRecords] = diagnosis.records;
-  values[at.shapeBytes] = diagnosis.bytes;
-  values[at.shapeHeld] = diagnosis.held;
-  values[at.shapeBypassed] = diagnosis.bypassed;
-  values[at.shapeDiscarded] = diagnosis.discardedRecords;
-  values.set(diagnosis.sizes, at.shapeUpTo64);
+  const { shape } = diagnosis;
+  values[at.shapeRecords] = shape.records;
+  values[at.shapeBytes] = shape.bytes;
+  values[at.shapeHeld] = shape.held;
+  values[at.shapeBypassed] = shape.bypassed;
+  values[at.shapeDiscarded] = shape.discarded;
+  values.set(shape.sizes, at.shapeUpTo64);
   values[at.timedRecords] = diagnosis.timed;
   values[at.capturedRecords] = diagnosis.captured;
   values[at.captureErrors] = diagnosis.captureErrors;
