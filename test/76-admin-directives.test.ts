@@ -1,6 +1,8 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { type DirectiveSource, WatchedStore, type WatchedStoreOptions } from '#ackgate/directives/index.js';
 import { AckgateError, monotonicNow } from '#ackgate/index.js';
 import { AdminRig } from './support/admin.js';
+import { ScriptedSource } from './support/scripted-source.js';
 import { Tag, until } from './support/stage.js';
 
 // Publishing directives, changing the mode and reading captures over a socket, on a real stage.
@@ -181,9 +183,125 @@ describe('a set that is refused changes nothing', () => {
     const strict = await AdminRig.start({ store });
     const answer = await strict.publish([shape]);
     expect([answer.status, answer.body.error]).toEqual([400, 'unknown_kind']);
-    store.publish = () => Promise.reject(new Error('the network is down'));
-    expect(await strict.publish([shape])).toMatchObject({ status: 500, body: { error: 'internal' } });
     expect(strict.audits).toEqual([]);
+  });
+
+  it('says which directive is at fault, and what it has to be', async () => {
+    const admin = await AdminRig.start();
+    expect((await admin.publish([shape, { id: 'b', ttlSecs: 60 }])).body).toEqual({
+      error: 'missing_level',
+      index: 1,
+      message: 'directives[1] must have a level; nothing was changed',
+    });
+    expect((await admin.ask(path, { body: '{}' })).body).toEqual({
+      error: 'missing_directives',
+      message: 'directives must be an array of directives; nothing was changed',
+    });
+  });
+
+  it('says which kinds there are', async () => {
+    const admin = await AdminRig.start();
+    const answer = await admin.publish([{ ...shape, kind: 'cancle' }]);
+    expect(answer.body).toEqual({
+      error: 'unknown_kind',
+      index: 0,
+      message:
+        'directives[0] must have a kind that the application knows: order, cancel; nothing was changed',
+    });
+    const kinds = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`kind${i}`, i]));
+    const many = await AdminRig.start({}, { diagnosis: { kinds } });
+    expect((await many.publish([{ ...shape, kind: 'x' }])).body.message).toContain('kind31, and 8 more;');
+    const none = await AdminRig.start({}, { diagnosis: {} });
+    expect((await none.publish([{ ...shape, kind: 'x' }])).body.message).toContain('from "0" to "65535";');
+  });
+});
+
+describe('a store that several instances share', () => {
+  const start = async (write: DirectiveSource['write'], options: WatchedStoreOptions = {}) => {
+    const source = new ScriptedSource();
+    const store = new WatchedStore(Object.assign(source, write === undefined ? {} : { write }), options);
+    onTestFinished(() => store.close());
+    await store.refresh();
+    return { source, store, admin: await AdminRig.start({ store }) };
+  };
+
+  it('two sets at the same time come into force one after the other', async () => {
+    const { admin, source } = await start(undefined);
+    let write = () => {};
+    const slow = new Promise<void>((resolve) => {
+      write = resolve;
+    });
+    source.beforeWrite = () => slow;
+    const asked = Promise.all([admin.publish([shape]), admin.publish([{ ...shape, id: 'b' }])]);
+    // Both are in the server by the time that a later request is answered.
+    await admin.ask('/health');
+    write();
+    const both = await asked;
+    expect(both.map(({ body }) => body.revision).sort()).toEqual([1, 2]);
+    const steps = admin.audits.map(({ fields: { from, revision } }) => [
+      String(from).split(':')[0],
+      revision,
+    ]);
+    expect(steps).toEqual([
+      ['revision 0', 1],
+      ['revision 1', 2],
+    ]);
+  });
+
+  it.each<[string, () => Promise<number | null>, WatchedStoreOptions, string]>([
+    ['fails', () => Promise.reject(new Error('the network\nis down')), {}, 'Error: the network?is down'],
+    [
+      'does not answer',
+      () => new Promise(() => {}),
+      { answerMs: 30 },
+      'Error: writing the directives (they may be written all the same) gave no answer within 30 ms',
+    ],
+    [
+      'fails in words of our own',
+      () => Promise.reject(new AckgateError('ERR_ACKGATE_JOURNAL_FAILED', 'no disk')),
+      {},
+      'AckgateError: no disk',
+    ],
+  ])('one that %s: 503, and the audit says that nobody knows', async (_, write, options, why) => {
+    const { admin } = await start(write, options);
+    const answer = await admin.publish([shape]);
+    expect([answer.status, answer.body.error]).toEqual([503, 'not_confirmed']);
+    expect(answer.text).not.toContain('network');
+    expect(admin.log).toMatchObject([
+      {
+        level: 'warn',
+        message: 'directives handed to the store, which did not confirm them',
+        fields: {
+          audit: true,
+          who: { address: '127.0.0.1' },
+          action: 'directives',
+          from: 'revision 0: none',
+          to: expect.stringMatching(/^revision unknown: "a" shape until /),
+          why: expect.stringContaining(why),
+        },
+      },
+    ]);
+    expect(admin.log[0].fields).not.toHaveProperty('revision');
+  });
+
+  it('one that fails does not keep others from their turn', async () => {
+    let calls = 0;
+    const { admin } = await start(() => {
+      calls++;
+      return Promise.reject(new Error('no'));
+    });
+    const both = await Promise.all([admin.publish([shape]), admin.publish([shape])]);
+    expect(both.map(({ status }) => status)).toEqual([503, 503]);
+    expect(calls).toBe(2);
+  });
+
+  it('one that has moved on, or takes nothing, has changed nothing', async () => {
+    const { admin, store } = await start(async () => null);
+    expect((await admin.publish([shape])).body.error).toBe('stale_revision');
+    await store.close();
+    expect(await admin.publish([shape])).toMatchObject({ status: 500, body: { error: 'internal' } });
+    expect(admin.audits).toEqual([]);
+    expect(admin.log.map(({ message }) => message)).toEqual(['an admin request failed']);
   });
 });
 
@@ -315,6 +433,9 @@ describe('the mode', () => {
     ['not_an_object', '[{"mode":"local"}]'],
     ['not_an_object', 'null'],
     ['invalid_json', 'mode=local'],
+    ['invalid_json', '{"mode":"hybrid","mode":"replicated"}'],
+    ['invalid_json', '{"mode":"hybrid","m\\u006fde":"replicated"}'],
+    ['invalid_json', '\ufeff{"mode":"hybrid"}'],
     ['invalid_json', ''],
   ])('%s for %.40s changes nothing', async (slug, body) => {
     const admin = await AdminRig.start();
@@ -372,7 +493,7 @@ describe('the capture', () => {
     await until('they are taken down', () => admin.rig.stage.diagnosis.captured().length === 3);
     const { status, body } = await admin.ask(capture);
     expect(status).toBe(200);
-    expect(body).toMatchObject({ last: 3, more: false });
+    expect(body).toMatchObject({ last: 3, newest: 3, more: false });
     // biome-ignore lint/suspicious/noExplicitAny: JSON
     const entries: any[] = body.entries;
     expect(entries.map(({ number, wireSeq, connectionId }) => [number, wireSeq, connectionId])).toEqual([
@@ -385,7 +506,12 @@ describe('the capture', () => {
     expect(entries[0].releasedNs).toBeGreaterThan(since);
     const later = await admin.ask(`${capture}?after=2`);
     expect(later.body.entries.map(({ number }: { number: number }) => number)).toEqual([3]);
-    expect((await admin.ask(`${capture}?after=3`)).body).toEqual({ entries: [], last: 3, more: false });
+    expect((await admin.ask(`${capture}?after=3`)).body).toEqual({
+      entries: [],
+      last: 3,
+      newest: 3,
+      more: false,
+    });
     expect(admin.audits.slice(1).map(({ fields: { action, from, to } }) => [action, from, to])).toEqual([
       ['capture', 'after 0', 'up to 3'],
       ['capture', 'after 2', 'up to 3'],

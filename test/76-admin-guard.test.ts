@@ -118,6 +118,8 @@ describe('pages of other sites', () => {
     '[2001:db8::1]',
     '128.0.0.1',
     '1127.0.0.1',
+    '127.999.1.1',
+    '127.0.0.1.1',
     'localhost localhost',
   ])('a name that only leads here, %s, is refused everywhere on loopback', async (host) => {
     const admin = await AdminRig.start();

@@ -1,7 +1,8 @@
 import { createServer } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { startAdminServer } from '#ackgate/admin/index.js';
-import { createInlineStage } from '#ackgate/index.js';
+import { InMemoryStore } from '#ackgate/directives/index.js';
+import { createInlineStage, type StageStatus } from '#ackgate/index.js';
 import { AdminRig, ask, token } from './support/admin.js';
 import { Rig, until } from './support/stage.js';
 
@@ -103,6 +104,41 @@ describe('/ready', () => {
     expect(status).toBe(503);
     expect(body.reasons).toEqual(['degraded', 'journal_failed']);
   });
+
+  const waitTooLong = async ({ rig }: AdminRig, hangMs: number) => {
+    const { id } = await rig.attach();
+    rig.publish({ id, seq: 5 });
+    const hasWaited = ({ gateClosedSinceNs, statusNs }: StageStatus) =>
+      gateClosedSinceNs > 0 && statusNs - gateClosedSinceNs > hangMs * 1e6;
+    await until('it has waited too long', () => hasWaited(rig.stage.status()));
+  };
+
+  it('is 503 once the first record has waited for too long, until it goes', async () => {
+    const admin = await AdminRig.start({ hangMs: 100 });
+    const { stage } = admin.rig;
+    expect((await admin.ask('/ready')).status).toBe(200);
+    await waitTooLong(admin, 100);
+    // Others are more patient.
+    const patient = await startAdminServer({ stage, hangMs: 600_000 });
+    onTestFinished(() => patient.close());
+    expect((await ask(patient.port, '/ready')).status).toBe(200);
+    const { status, body } = await admin.ask('/ready');
+    expect([status, body.reasons.filter((reason: string) => reason !== 'hung')]).toEqual([
+      503,
+      ['gate_closed'],
+    ]);
+    stage.cursors.primary.advance(5);
+    await until('it has gone', () => stage.status().gateClosedSinceNs === 0);
+    expect((await ask(patient.port, '/ready')).body.reasons).toEqual([]);
+  });
+
+  it('tolerates what a degraded policy holds back, where that is tolerated', async () => {
+    const options = { hangMs: 100, readyWhenDegraded: true };
+    const admin = await AdminRig.start(options, { policy: 'durably-replicated' });
+    await until('it shows', () => admin.rig.stage.status().policyDegraded === 1);
+    await waitTooLong(admin, 100);
+    expect((await admin.ask('/ready')).body.reasons).not.toContain('gate_closed');
+  });
 });
 
 describe('/metrics', () => {
@@ -164,6 +200,7 @@ describe('/status', () => {
       'status',
       'timings',
       'directives',
+      'diagnosis',
       'admin',
       'modes',
       'instance',
@@ -172,6 +209,7 @@ describe('/status', () => {
     expect(body).toMatchObject({
       status: { state: 'running', mode: 'local', policy: 'persisted>=1' },
       directives: { revision: 0, active: 0, lastError: null },
+      diagnosis: { baseline: 'off', kinds: ['order', 'cancel'] },
       admin: { directives: true, mode: true },
       modes: ['local', 'hybrid', 'durably-replicated', 'replicated'],
       instance: 'engine-1',
@@ -206,6 +244,24 @@ describe('/status', () => {
       instance: null,
       app: null,
     });
+  });
+
+  it.each(['load', 'ageMs', 'lastError'])('goes on when %s of the store fails', async (name) => {
+    const store = new InMemoryStore();
+    const admin = await AdminRig.start({ store });
+    const get = () => {
+      throw new Error('no store today');
+    };
+    Object.defineProperty(store, name, name === 'lastError' ? { get } : { value: get });
+    const { status, body } = await admin.ask('/status');
+    expect(status).toBe(200);
+    expect(body.directives).toEqual({
+      revision: null,
+      active: null,
+      ageMs: null,
+      lastError: 'Error: no store today',
+    });
+    expect(body.status.state).toBe('running');
   });
 
   it('goes on when the figures of the application fail, and logs that once', async () => {

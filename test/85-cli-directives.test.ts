@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { captureText } from '#ackgate/cli/directives-capture.js';
 import { TokenVerifier } from '#ackgate/directives/index.js';
 import { AdminRig, token } from './support/admin.js';
 import { until } from './support/stage.js';
@@ -136,7 +138,14 @@ describe('ackgate directives', () => {
   it('a set that is wrong is a wrong call, with the slug', async () => {
     const { admin, run } = await start();
     const { status, stderr } = await run(['directives', 'publish', '-'], '{"directives":[{"id":"a"}]}');
-    expect([status, stderr]).toEqual([2, expect.stringContaining('400 (missing_level')]);
+    expect([status, stderr]).toEqual([
+      2,
+      expect.stringContaining('400 (missing_level: directives[0] must have a level; nothing was changed)'),
+    ]);
+    const kind = ['--id', 'a', '--level', 'shape', '--ttl', '1m', '--kind', 'cancle'];
+    expect((await run(['directives', 'publish', ...kind])).stderr).toContain(
+      'unknown_kind: directives[0] must have a kind that the application knows: order, cancel;',
+    );
     const args = ['--id', 'a', '--level', 'shape', '--ttl', '25h'];
     const json = await run(['directives', 'publish', ...args, '--json']);
     expect(json.status).toBe(2);
@@ -192,6 +201,76 @@ describe('ackgate directives', () => {
     expect(stdout).toContain(`    0016  ${hex.slice(48)}`);
     const json = JSON.parse((await run(['directives', 'capture', '--after', '1', '--json'])).stdout);
     expect(json).toMatchObject({ entries: [{ number: 2, body: client.bodies[1].toString('hex') }], last: 2 });
+  });
+});
+
+describe('the text of a capture', () => {
+  const ns = 1_000_000;
+  const record = {
+    number: 7,
+    unixMs: 1,
+    level: 'timing',
+    receivedNs: ns,
+    finishedNs: 2 * ns,
+    seenNs: 4 * ns,
+    releasedNs: 7 * ns,
+    deliveredNs: 11 * ns,
+    encodeNs: 500,
+  };
+  const known = {
+    engine: '1000.0 µs',
+    ring: '2000.0 µs',
+    held: '3000.0 µs',
+    'to the kernel': '4000.0 µs',
+    encode: '0.5 µs',
+  };
+  const times = (changes: object) =>
+    captureText([{ ...record, ...changes }])
+      .split('\n')[1]
+      .trim();
+  const line = (changes: Partial<typeof known>) =>
+    Object.entries({ ...known, ...changes })
+      .map(([name, time]) => `${name} ${time}`)
+      .join(', ');
+
+  it('has how long each step took', () => {
+    expect(times({})).toBe(line({}));
+  });
+
+  it.each<[string, Partial<typeof known>]>([
+    ['receivedNs', { engine: 'unknown' }],
+    ['finishedNs', { engine: 'unknown', ring: 'unknown' }],
+    // It waited already when diagnosis was switched on.
+    ['seenNs', { ring: 'unknown', held: 'unknown' }],
+    ['releasedNs', { held: 'unknown', 'to the kernel': 'unknown' }],
+    ['deliveredNs', { 'to the kernel': 'unknown' }],
+    ['encodeNs', { encode: 'unknown' }],
+  ])('counts nothing from %s when that is not known', (name, changes) => {
+    expect(times({ [name]: 0 })).toBe(line(changes));
+  });
+
+  it('has no date when that is not known', () => {
+    expect(captureText([{ ...record, unixMs: 0 }])).toContain('#7  at an unknown time  timing');
+  });
+});
+
+describe('reading a capture that grows', () => {
+  it('ends at what was the newest record when it began', async () => {
+    let calls = 0;
+    const server = createHttpServer((request, response) => {
+      calls++;
+      const after = Number(/after=(\d+)/.exec(request.url ?? '')?.[1]);
+      // A thousand at once, and always five hundred more than it gives.
+      const entries = Array.from({ length: 1000 }, (_, i) => ({ number: after + i + 1 }));
+      response.end(JSON.stringify({ entries, last: after + 1000, newest: after + 1500, more: true }));
+    }).listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    onTestFinished(() => void server.close());
+    const url = `http://127.0.0.1:${(server.address() as { port: number }).port}`;
+    const args = ['directives', 'capture', '--url', url, '--json'];
+    const { status, stdout } = await ackgate(args, { ACKGATE_ADMIN_TOKEN: token });
+    expect([status, calls]).toEqual([0, 2]);
+    expect(JSON.parse(stdout).last).toBe(2000);
   });
 });
 

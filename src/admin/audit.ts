@@ -8,6 +8,8 @@ export interface AuditEntry {
   readonly from?: string;
   readonly to?: string;
   readonly revision?: number;
+  /** Why nobody knows how it ended. */
+  readonly why?: string;
 }
 
 /** Refusals that are logged at once, and how long it takes until one more may be. */
@@ -57,7 +59,7 @@ export class Audit {
     this.#log('warn', fields, 'admin calls refused');
   }
 
-  #fields({ who, action, from, to, revision }: AuditEntry): object {
+  #fields({ who, action, from, to, revision, why }: AuditEntry): object {
     return {
       audit: true,
       who: { address: harmless(who.address), token: who.token },
@@ -65,6 +67,7 @@ export class Audit {
       ...(from !== undefined && { from: harmless(from) }),
       ...(to !== undefined && { to: harmless(to) }),
       ...(revision !== undefined && { revision }),
+      ...(why !== undefined && { why: harmless(why) }),
       instance: this.#instance,
     };
   }

@@ -1,8 +1,10 @@
+import { isIPv4 } from 'node:net';
+
 /** True for an address of this machine's own loopback, as a socket reports it. */
 export function isLoopbackAddress(address: string | undefined): boolean {
   if (address === undefined) return false;
   const v4 = address.startsWith('::ffff:') ? address.slice(7) : address;
-  return v4 === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(v4);
+  return v4 === '::1' || (isIPv4(v4) && v4.startsWith('127.'));
 }
 
 /** True for what only means this machine, as it is written in a URL or an option: `localhost`, `127.0.0.1`, `[::1]`. */

@@ -40,7 +40,10 @@ export interface AdminServerOptions {
   journal?: { readonly failure: Error | null };
   /** `/ready` says yes even while the policy is degraded (default false). */
   readyWhenDegraded?: boolean;
-  /** A stage that has not done a round for this long hangs, in milliseconds (default 5000). */
+  /**
+   * A stage that has not done a round for this long hangs, and one whose first record has waited for this long is not
+   * ready, in milliseconds (default 5000).
+   */
   hangMs?: number;
   /** Lets the process end while the server still listens (default false). */
   unref?: boolean;

@@ -29,11 +29,19 @@ export function whyNotReady(
   status: StageStatus,
   health: StageHealth,
   journalFailed: boolean,
-  readyWhenDegraded: boolean,
+  { hangMs, readyWhenDegraded }: { hangMs: number; readyWhenDegraded: boolean },
 ): string[] {
+  const degraded = status.policyDegraded === 1;
   const reasons = [...health.dead];
   if (status.state === 'draining') reasons.push('draining');
-  if (status.policyDegraded === 1 && !readyWhenDegraded) reasons.push('degraded');
+  if (degraded && !readyWhenDegraded) reasons.push('degraded');
+  // Where a degraded policy is tolerated, so are the records that it holds back.
+  if (waitedMs(status) > hangMs && !(degraded && readyWhenDegraded)) reasons.push('gate_closed');
   if (journalFailed) reasons.push('journal_failed');
   return reasons;
+}
+
+/** For how long the first record had been waiting when the stage wrote its status; 0: none was. */
+function waitedMs({ gateClosedSinceNs, statusNs }: StageStatus): number {
+  return gateClosedSinceNs === 0 ? 0 : (statusNs - gateClosedSinceNs) / 1e6;
 }

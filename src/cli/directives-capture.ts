@@ -12,7 +12,7 @@ export function captureText(entries: readonly unknown[]): string {
 function recordText(record: Record<string, unknown>): string {
   const number = (name: string) => (typeof record[name] === 'number' ? (record[name] as number) : 0);
   const at = new Date(number('unixMs'));
-  const when = Number.isNaN(at.getTime()) ? 'at an unknown time' : at.toISOString();
+  const when = number('unixMs') > 0 && !Number.isNaN(at.getTime()) ? at.toISOString() : 'at an unknown time';
   const head =
     `#${number('number')}  ${when}  ${shown(record.level)}  connection ${number('connectionId')}  ` +
     `sequence ${number('wireSeq')}  request ${number('requestId')}  kind ${number('kind')}  ` +
@@ -23,12 +23,12 @@ function recordText(record: Record<string, unknown>): string {
     ['held', number('seenNs'), number('releasedNs')],
     ['to the kernel', number('releasedNs'), number('deliveredNs')],
   ] as const;
-  const times = steps
-    .filter(([, from, to]) => from > 0 && to >= from)
-    .map(([name, from, to]) => `${name} ${micros(to - from)}`);
-  if (number('encodeNs') > 0) times.push(`encode ${micros(number('encodeNs'))}`);
-  const lines = [head];
-  if (times.length > 0) lines.push(`    ${times.join(', ')}`);
+  // 0 is no time: it was not told, not seen, or has not come yet.
+  const times = steps.map(
+    ([name, from, to]) => `${name} ${from > 0 && to >= from ? micros(to - from) : 'unknown'}`,
+  );
+  times.push(`encode ${number('encodeNs') > 0 ? micros(number('encodeNs')) : 'unknown'}`);
+  const lines = [head, `    ${times.join(', ')}`];
   const body = typeof record.body === 'string' ? Buffer.from(record.body, 'hex') : Buffer.alloc(0);
   for (let start = 0; start < body.length; start += bytesPerLine) {
     lines.push(`    ${dump(body, start)}`);

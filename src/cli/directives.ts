@@ -118,11 +118,14 @@ function addCaptureCommand(directives: Command): void {
     .action(async (options: AdminCallOptions & { after: number }) => {
       const entries: unknown[] = [];
       let { after } = options;
+      // What is taken down meanwhile is for the next call: under load there would always be more.
+      let newest: number | null = null;
       for (;;) {
         const { body } = await callAdmin(options, `/admin/capture?after=${after}`);
         entries.push(...(Array.isArray(body.entries) ? body.entries : []));
         const last = typeof body.last === 'number' ? body.last : after;
-        if (body.more !== true || last <= after) break;
+        newest ??= typeof body.newest === 'number' ? body.newest : last;
+        if (body.more !== true || last <= after || last >= newest) break;
         after = last;
       }
       const last = (entries.at(-1) as { number?: number } | undefined)?.number ?? options.after;

@@ -1,6 +1,6 @@
 import type { Directive } from '../diagnosis/directive.js';
 import type { DirectiveFault, DirectiveSlug } from './fault.js';
-import { repeatsName } from './repeated-names.js';
+import { parseJson } from './parse-json.js';
 import { checkFrame, type Kinds, type SetRules, type TimeForm } from './shape.js';
 import { frozenDirectives } from './snapshot.js';
 
@@ -29,8 +29,16 @@ export type DecodedDirectives =
  * With both `ttlSecs` and `expiresAt` the earlier one counts: that is how `encodeDirectives` writes them.
  */
 export function decodeDirectives(text: string | Uint8Array, options: DecodeOptions): DecodedDirectives {
-  const decoded = decode(text, options, 'asked');
+  const decoded = decodeAsked(text, options);
   return 'slug' in decoded ? { slug: decoded.slug } : decoded;
+}
+
+/** As `decodeDirectives`, and says which directive is at fault. */
+export function decodeAsked(
+  text: string | Uint8Array,
+  options: DecodeOptions,
+): { readonly directives: readonly Directive[] } | DirectiveFault {
+  return decode(text, options, 'asked');
 }
 
 /**
@@ -47,25 +55,12 @@ export function decodeKept(
 function decode(text: string | Uint8Array, { nowMs, kinds = {} }: DecodeOptions, times: TimeForm) {
   if (typeof text !== 'string' && !(text instanceof Uint8Array)) return setFault('invalid_json');
   if (text.length > textCharsMax) return setFault('too_many');
-  const value = parse(text);
+  const value = parseJson(text);
   if (value === undefined) return setFault('invalid_json');
   const rules: SetRules = { nowMs, kinds, times };
   const checked = checkFrame(value, rules);
   return 'slug' in checked ? checked : { directives: frozenDirectives(checked.directives) };
 }
-
-/** Undefined when it is not JSON, or not clearly: of a name given twice, others may read the first one. */
-function parse(bytesOrText: string | Uint8Array): unknown {
-  try {
-    const text = typeof bytesOrText === 'string' ? bytesOrText : utf8.decode(bytesOrText);
-    const value: unknown = JSON.parse(text);
-    return repeatsName(text) ? undefined : value;
-  } catch {
-    return undefined;
-  }
-}
-
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 function setFault(slug: DirectiveSlug): DirectiveFault {
   return { slug, index: -1 };

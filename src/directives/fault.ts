@@ -57,7 +57,15 @@ const advice: Readonly<Record<DirectiveSlug, string>> = {
 // the two apart. Never the value: it may be a customer's name, and it ends up in logs.
 export function directivesError(fault: DirectiveFault, what = 'directives'): DirectivesError {
   const { slug, index } = fault;
-  const where = index < 0 ? what : `${what}[${index}]`;
-  const error = new AckgateError('ERR_ACKGATE_DIRECTIVES_INVALID', `${where} ${advice[slug]} (${slug})`);
+  const error = new AckgateError('ERR_ACKGATE_DIRECTIVES_INVALID', `${faultText(fault, what)} (${slug})`);
   return Object.assign(error, { slug, index });
+}
+
+/** Which directive is at fault, and what it must be. */
+export function faultText({ slug, index }: DirectiveFault, what = 'directives'): string {
+  return `${index < 0 ? what : `${what}[${index}]`} ${advice[slug]}`;
+}
+
+export function isDirectiveSlug(value: unknown): value is DirectiveSlug {
+  return (directiveSlugs as readonly unknown[]).includes(value);
 }

@@ -1,8 +1,9 @@
-import { describe } from '../shared/describe.js';
+import { Contained } from '../shared/contained.js';
 
-/** Those who want to hear of changes. One that throws is reported as a warning: the change has been made. */
+/** Those who want to hear of changes. One that throws is told by a process warning: the change has been made. */
 export class Listeners {
   readonly #listeners = new Set<{ call: () => void }>();
+  readonly #contained = new Contained('a listener of a directive store', 'ACKGATE_LISTENER');
 
   /** Returns what ends this; the same function may listen twice. */
   add(call: () => void): () => void {
@@ -13,12 +14,7 @@ export class Listeners {
 
   callAll(): void {
     for (const entry of [...this.#listeners]) {
-      if (!this.#listeners.has(entry)) continue;
-      try {
-        entry.call();
-      } catch (error) {
-        process.emitWarning(`a listener of a directive store failed: ${describe(error)}`, 'AckgateWarning');
-      }
+      if (this.#listeners.has(entry)) this.#contained.run(entry.call);
     }
   }
 }

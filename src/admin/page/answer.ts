@@ -20,7 +20,13 @@ export interface StatusAnswer {
     replicaCursor: number | 'unbounded';
   };
   timings: Record<string, Percentiles>;
-  directives: { revision: number; active: number; ageMs: number; lastError: string | null } | null;
+  /** Null in it: the store would not say. */
+  directives: {
+    revision: number | null;
+    active: number | null;
+    ageMs: number | null;
+    lastError: string | null;
+  } | null;
   /** What POST could do. */
   admin: { directives: boolean; mode: boolean };
   modes: string[];

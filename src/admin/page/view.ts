@@ -196,11 +196,12 @@ function diagnosis({ status, directives }: StatusAnswer): Fact[] {
   if (directives === null || directives === undefined) {
     return [...facts, { name: 'Directives', value: 'no store' }];
   }
+  const { ageMs } = directives;
   return [
     ...facts,
     { name: 'Directives in force', value: count(directives.active) },
     { name: 'Revision', value: count(directives.revision) },
-    { name: 'Known to be current', value: `${span(directives.ageMs / 1000)} ago` },
+    { name: 'Known to be current', value: ageMs === null ? unknown : `${span(ageMs / 1000)} ago` },
     { name: 'Last error', value: directives.lastError ?? 'none', alarm: directives.lastError !== null },
   ];
 }

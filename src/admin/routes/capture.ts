@@ -17,12 +17,14 @@ export function captureRoute({ options, audit }: AdminContext): Route {
     const all = options.stage.diagnosis.captured(after);
     const entries = all.slice(0, entriesMax);
     const last = entries.at(-1)?.number ?? after;
+    const newest = all.at(-1)?.number ?? after;
     // Whoever reads the records sees what clients were told.
     const read = { from: `after ${after}`, to: `up to ${last}` };
     audit.done({ who: caller, action: 'capture', ...read }, 'captured records read');
     return json(200, {
       entries: entries.map(asJson),
       last,
+      newest,
       more: all.length > entries.length,
     });
   };

@@ -15,11 +15,11 @@ export function healthRoute({ options }: AdminContext): Route {
 /** Readiness: whether orders sent here can be acknowledged. */
 export function readyRoute({ options }: AdminContext): Route {
   const GET = () => {
-    const { stage, hangMs, journal, readyWhenDegraded } = options;
+    const { stage, hangMs, journal } = options;
     const status = stage.status();
     const health = stageHealth(status, monotonicNow(), hangMs);
     const failed = journal !== null && journal.failure !== null;
-    const reasons = whyNotReady(status, health, failed, readyWhenDegraded);
+    const reasons = whyNotReady(status, health, failed, options);
     return json(reasons.length === 0 ? 200 : 503, {
       ok: reasons.length === 0,
       reasons,

@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseJson } from '../../directives/parse-json.js';
 import { AckgateError } from '../../errors.js';
 import type { ResolvedPolicy } from '../../policy/index.js';
 import { checkPolicy } from '../../stage/options.js';
 import type { StageStatus } from '../../stage/status.js';
 import { type Answer, json, refusal } from '../answer.js';
 import type { AdminContext, Call, Route } from '../context.js';
+import { Turns } from '../turns.js';
 
 /** How long the stage has to take a policy, and how often to look. */
 const takeMs = 1000;
@@ -15,8 +17,7 @@ const modeCharsMax = 1000;
 /** The durability mode in force, and changing it. */
 export function modeRoute(context: AdminContext): Route {
   const { stage } = context.options;
-  /** One change at a time: two of them could not tell whose policy they see. */
-  let turn: Promise<unknown> = Promise.resolve();
+  const turns = new Turns();
 
   const GET = () => {
     const { mode, policy } = stage.status();
@@ -28,9 +29,7 @@ export function modeRoute(context: AdminContext): Route {
     if (!Buffer.isBuffer(body)) return body;
     const wanted = readMode(body);
     if (!('policy' in wanted)) return wanted;
-    const change = turn.then(() => set(wanted, caller));
-    turn = change.catch(() => {});
-    return change;
+    return turns.take(() => set(wanted, caller));
   };
 
   const set = async (wanted: ResolvedPolicy, who: Call['caller']): Promise<Answer> => {
@@ -68,11 +67,9 @@ export function modeRoute(context: AdminContext): Route {
 
 /** `{"mode": …}`, and nothing else. */
 function readMode(body: Buffer): ResolvedPolicy | Answer {
-  let value: unknown;
-  try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
-  } catch {
-    return refusal(400, 'invalid_json', 'the body is not JSON in UTF-8');
+  const value = parseJson(body);
+  if (value === undefined) {
+    return refusal(400, 'invalid_json', 'the body is not JSON in UTF-8, or repeats a name');
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     return refusal(400, 'not_an_object', 'the body has to be {"mode": …}');

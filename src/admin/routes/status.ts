@@ -1,5 +1,7 @@
 import type { RecordableHistogram } from 'node:perf_hooks';
+import type { DirectiveStore } from '../../diagnosis/directive.js';
 import { monotonicNow } from '../../shared/clock.js';
+import { describe } from '../../shared/describe.js';
 import { json } from '../answer.js';
 import type { AdminContext, Route } from '../context.js';
 
@@ -32,6 +34,7 @@ export function statusRoute({ options }: AdminContext): Route {
         Object.entries(stage.timings).map(([name, histogram]) => [name, summary(histogram)]),
       ),
       directives: directives(),
+      diagnosis: { baseline: stage.diagnosis.baseline, kinds: Object.keys(stage.diagnosis.kinds) },
       admin: { directives: token !== null && store !== null, mode: token !== null },
       modes,
       instance,
@@ -41,17 +44,27 @@ export function statusRoute({ options }: AdminContext): Route {
   const directives = () => {
     const followed = store ?? stage.diagnosis.store;
     if (followed === null) return null;
-    const { revision, directives: all } = followed.load();
-    const now = Date.now();
-    return {
-      revision,
-      active: all.filter(({ expiresAt }) => now < expiresAt).length,
-      ageMs: followed.ageMs(),
-      lastError: followed.lastError === null ? null : followed.lastError.message,
-    };
+    try {
+      return readStore(followed);
+    } catch (error) {
+      // Somebody else's store: its fault must not take away all the other figures.
+      return { revision: null, active: null, ageMs: null, lastError: describe(error) };
+    }
   };
 
   return { methods: { GET }, admin: false };
+}
+
+function readStore(store: DirectiveStore) {
+  const { revision, directives } = store.load();
+  const now = Date.now();
+  const { lastError } = store;
+  return {
+    revision,
+    active: directives.filter(({ expiresAt }) => now < expiresAt).length,
+    ageMs: store.ageMs(),
+    lastError: lastError === null ? null : lastError.message,
+  };
 }
 
 /** Nanoseconds. Without a value, all are 0: what an empty histogram says itself is not a time. */
