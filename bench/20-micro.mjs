@@ -6,7 +6,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { cases } from './support/micro-cases.mjs';
-import { Peer } from './support/reference.mjs';
+import { peerRounds } from './support/peer-rounds.mjs';
 import { machine, spread } from './support/rounds.mjs';
 
 const json = process.argv.includes('--json');
@@ -20,26 +20,10 @@ const names = Object.keys(cases).filter((name) => wanted.length === 0 || wanted.
 const program = fileURLToPath(new URL('./support/micro-case.mjs', import.meta.url));
 const inUnit = { ns: (ns) => ns, us: (ns) => ns / 1000, 'per second': (ns) => 1e9 / ns, count: (n) => n };
 
-/** One figure per case and round; a process per case, in turn, so that noise falls on all of them alike. */
 async function measure() {
-  const peers = new Map();
-  const samples = Object.fromEntries(names.map((name) => [name, []]));
-  try {
-    for (const name of names) {
-      const peer = new Peer([program, name, ...(smoke ? ['--smoke'] : [])]);
-      peers.set(name, peer);
-      await peer.answer();
-    }
-    for (let round = 0; round <= rounds; round++) {
-      for (const [name, peer] of peers) {
-        const figure = inUnit[cases[name].unit](await peer.ask('round'));
-        if (round > 0) samples[name].push(figure); // the first one only warms up
-      }
-    }
-  } finally {
-    await Promise.all(Array.from(peers.values(), (peer) => peer.close()));
-  }
-  return samples;
+  const programs = names.map((name) => [name, [program, name, ...(smoke ? ['--smoke'] : [])]]);
+  const samples = await peerRounds(Object.fromEntries(programs), rounds);
+  return Object.fromEntries(names.map((name) => [name, samples[name].map(inUnit[cases[name].unit])]));
 }
 
 /** Round by round: what slows the machine down for a while slows both. */

@@ -6,7 +6,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { variants } from './support/diagnosis-variants.mjs';
-import { Peer } from './support/reference.mjs';
+import { peerRounds } from './support/peer-rounds.mjs';
 import { machine, spread } from './support/rounds.mjs';
 
 const json = process.argv.includes('--json');
@@ -15,28 +15,8 @@ const rounds = smoke ? 2 : 15;
 const program = fileURLToPath(new URL('./support/diagnosis-variant.mjs', import.meta.url));
 const names = Object.keys(variants);
 
-async function measure() {
-  const peers = new Map();
-  const samples = Object.fromEntries(names.map((name) => [name, []]));
-  try {
-    for (const name of names) {
-      const peer = new Peer([program, name, ...(smoke ? ['--smoke'] : [])]);
-      peers.set(name, peer);
-      await peer.answer();
-    }
-    for (let round = 0; round <= rounds; round++) {
-      for (const [name, peer] of peers) {
-        const ns = await peer.ask('round');
-        if (round > 0) samples[name].push(ns); // the first one only warms up
-      }
-    }
-  } finally {
-    await Promise.all(Array.from(peers.values(), (peer) => peer.close()));
-  }
-  return samples;
-}
-
-const samples = await measure();
+const programs = names.map((name) => [name, [program, name, ...(smoke ? ['--smoke'] : [])]]);
+const samples = await peerRounds(Object.fromEntries(programs), rounds);
 const off = samples.off;
 const cases = names.map((name) => ({
   name,

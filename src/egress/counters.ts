@@ -1,3 +1,5 @@
+import { powerOfFour } from '../shared/power-of-four.js';
+
 /** Order of the reasons where they are numbers: in shared memory and in the counters. Only ever appended to. */
 export const dropReasons = [
   'overflow',
@@ -59,7 +61,6 @@ export class EgressCounters {
 
   flushed(connections: number): void {
     this.flushes++;
-    const powerOfFour = (33 - Math.clz32(Math.max(1, connections) - 1)) >> 1;
-    this.flushSizes[Math.min(flushClasses - 1, powerOfFour)]++;
+    this.flushSizes[Math.min(flushClasses - 1, powerOfFour(connections))]++;
   }
 }

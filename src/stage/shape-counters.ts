@@ -1,4 +1,5 @@
 import { RecordFlag } from '../ring/layout.js';
+import { powerOfFour } from '../shared/power-of-four.js';
 
 /** Upper bounds of the size classes are powers of four from 64 on; the last class has none. */
 const sizeClasses = 5;
@@ -27,6 +28,5 @@ export class ShapeCounters {
 }
 
 function sizeClass(bytes: number): number {
-  const powerOfFour = (33 - Math.clz32(Math.max(1, bytes) - 1)) >> 1;
-  return Math.min(sizeClasses - 1, Math.max(0, powerOfFour - 3));
+  return Math.min(sizeClasses - 1, Math.max(0, powerOfFour(bytes) - 3));
 }
