@@ -69,8 +69,8 @@ class Demo {
 
 test('stalled journal, metric, directive, capture, mode, audit line', { timeout: 90_000 }, async () => {
   const demo = new Demo([
-    ...['--admin-port', '0', '--seconds', '20', '--clients', '8', '--rate', '400', '--json'],
-    ...['--pause-journal', '3,5'],
+    ...['--admin-port', '0', '--seconds', '14', '--clients', '8', '--rate', '400', '--json'],
+    ...['--pause-journal', '2,4'],
   ]);
   onTestFinished(async () => {
     if (demo.process.exitCode === null) demo.process.kill('SIGKILL');
