@@ -22,11 +22,12 @@ const tickMs = 2;
  * @param {number} [options.killAfterMsMax]
  * @param {'auto' | 'uring' | 'posix'} [options.backend]
  * @param {string} [options.policy]
+ * @param {boolean} [options.stall] the journal stands still under load, so that nothing of it is on disk when the server dies
  * @param {(line: string) => void} [options.say]
  */
 export async function killCycles(options) {
   const { kills, directory, seed, clients: count = 16, rate = 3000, killAfterMsMax = 800 } = options;
-  const { backend = 'auto', policy = 'local', say = () => {} } = options;
+  const { backend = 'auto', policy = 'local', stall = false, say = () => {} } = options;
   const random = randomFrom(seed);
   const clients = Array.from({ length: count }, (_, i) => {
     return new TradingClient({ clientId: i + 1, seed: seed + i, ordersMax: Number.POSITIVE_INFINITY });
@@ -43,6 +44,7 @@ export async function killCycles(options) {
     let timer = early ? setTimeout(kill, killAfterMs) : null;
     if (await askForEverything(clients, server.port, result)) {
       timer ??= setTimeout(kill, killAfterMs);
+      if (stall) server.process.send('pause journal');
       await loadUntil(killed, clients, rate);
       result.killedUnderLoad++;
     }
