@@ -58,6 +58,22 @@ export function captureRingBytes(place: CapturePlace): number {
   return place.records * entrySize(place);
 }
 
+/** The ring's memory as each of its readers and writers needs it. */
+interface Views {
+  readonly ints: Int32Array;
+  readonly doubles: Float64Array;
+  readonly bytes: Uint8Array;
+}
+
+function viewsOf(buffer: SharedArrayBuffer, place: CapturePlace): Views {
+  const length = captureRingBytes(place);
+  return {
+    ints: new Int32Array(buffer, place.at, length / 4),
+    doubles: new Float64Array(buffer, place.at, length / 8),
+    bytes: new Uint8Array(buffer, place.at, length),
+  };
+}
+
 /** What the stage knows of a record beyond its fields. */
 export interface Observation {
   level: number;
@@ -71,17 +87,12 @@ export interface Observation {
 export class CaptureWriter {
   /** Entries ever written. */
   written = 0;
-  readonly #ints: Int32Array;
-  readonly #doubles: Float64Array;
-  readonly #bytes: Uint8Array;
+  readonly #views: Views;
   readonly #records: number;
   readonly #size: number;
 
   constructor(buffer: SharedArrayBuffer, place: CapturePlace) {
-    const bytes = captureRingBytes(place);
-    this.#ints = new Int32Array(buffer, place.at, bytes / 4);
-    this.#doubles = new Float64Array(buffer, place.at, bytes / 8);
-    this.#bytes = new Uint8Array(buffer, place.at, bytes);
+    this.#views = viewsOf(buffer, place);
     this.#records = place.records;
     this.#size = entrySize(place);
   }
@@ -90,7 +101,7 @@ export class CaptureWriter {
   write(record: RecordInRing, seen: Observation, unixMs: number, body: Uint8Array | null): number {
     const at = (this.written % this.#records) * this.#size;
     const number = ++this.written;
-    const ints = this.#ints;
+    const { ints, doubles, bytes } = this.#views;
     const i32 = at >> 2;
     Atomics.add(ints, i32 + I.lock, 1);
     ints[i32 + I.bodyBytes] = seen.bodyBytes;
@@ -99,7 +110,6 @@ export class CaptureWriter {
     ints[i32 + I.flags] = record.flags;
     ints[i32 + I.level] = seen.level;
     const f64 = at >> 3;
-    const doubles = this.#doubles;
     doubles[f64 + D.number] = number;
     doubles[f64 + D.unixMs] = unixMs;
     doubles[f64 + D.connectionId] = record.connectionId;
@@ -111,7 +121,7 @@ export class CaptureWriter {
     doubles[f64 + D.releasedNs] = seen.releasedNs;
     doubles[f64 + D.encodeNs] = seen.encodeNs;
     doubles[f64 + D.deliveredNs] = 0;
-    if (body !== null) this.#bytes.set(body, at + entryHeader);
+    if (body !== null) bytes.set(body, at + entryHeader);
     Atomics.add(ints, i32 + I.lock, 1);
     return number;
   }
@@ -120,26 +130,22 @@ export class CaptureWriter {
   delivered(number: number, nowNs: number): void {
     const at = ((number - 1) % this.#records) * this.#size;
     const f64 = at >> 3;
-    if (this.#doubles[f64 + D.number] !== number) return;
+    const { ints, doubles } = this.#views;
+    if (doubles[f64 + D.number] !== number) return;
     const i32 = (at >> 2) + I.lock;
-    Atomics.add(this.#ints, i32, 1);
-    this.#doubles[f64 + D.deliveredNs] = nowNs;
-    Atomics.add(this.#ints, i32, 1);
+    Atomics.add(ints, i32, 1);
+    doubles[f64 + D.deliveredNs] = nowNs;
+    Atomics.add(ints, i32, 1);
   }
 }
 
 /** The reading end, on any thread. */
 export class CaptureReader {
-  readonly #ints: Int32Array;
-  readonly #doubles: Float64Array;
-  readonly #bytes: Uint8Array;
+  readonly #views: Views;
   readonly #place: CapturePlace;
 
   constructor(buffer: SharedArrayBuffer, place: CapturePlace) {
-    const bytes = captureRingBytes(place);
-    this.#ints = new Int32Array(buffer, place.at, bytes / 4);
-    this.#doubles = new Float64Array(buffer, place.at, bytes / 8);
-    this.#bytes = new Uint8Array(buffer, place.at, bytes);
+    this.#views = viewsOf(buffer, place);
     this.#place = place;
   }
 
@@ -156,8 +162,7 @@ export class CaptureReader {
   #entry(at: number, after: number): CapturedRecord | null {
     const i32 = at >> 2;
     const f64 = at >> 3;
-    const ints = this.#ints;
-    const doubles = this.#doubles;
+    const { ints, doubles, bytes } = this.#views;
     for (let tries = 0; tries < readTriesMax; tries++) {
       const before = Atomics.load(ints, i32 + I.lock);
       if ((before & 1) !== 0) continue;
@@ -181,7 +186,7 @@ export class CaptureReader {
         deliveredNs: doubles[f64 + D.deliveredNs],
         bodyBytes: ints[i32 + I.bodyBytes],
         // Out of shared memory: the entry will be written again.
-        body: new Uint8Array(this.#bytes.slice(at + entryHeader, at + entryHeader + captured)),
+        body: new Uint8Array(bytes.slice(at + entryHeader, at + entryHeader + captured)),
       };
       // Adds nothing: a read-modify-write is what the plain reads above can't be moved behind.
       if (Atomics.add(ints, i32 + I.lock, 0) === before) return entry;
