@@ -108,7 +108,8 @@ describe.skipIf(reason !== null)('the live page', () => {
     expect(await fact(page, 'app', 'Orders per second')).toBe('321');
 
     await page.click('#figures summary');
-    expect(await page.locator('#figures-body tr').count()).toBeGreaterThan(1);
+    // A panel tells that it was opened in an event of its own, and is filled then.
+    await expect.poll(() => page.locator('#figures-body tr').count(), soon).toBeGreaterThan(1);
     expect(new Set(requests.map((address) => new URL(address).pathname))).toEqual(new Set(['/', '/status']));
     expect(requests.every((address) => new URL(address).origin === new URL(url).origin)).toBe(true);
     expect(complaints).toEqual([]);
