@@ -1,6 +1,6 @@
 import { AckgateRangeError } from '../errors.js';
+import { integer } from '../shared/checks.js';
 import { checkKeys } from '../stage/options.js';
-import { integer } from './checks.js';
 
 /** What one client, or all of them together, may take up. */
 export interface AdminLimits {

@@ -1,9 +1,9 @@
 import type { PublishableStore } from '../directives/index.js';
+import { argument, boolean, checkLogger, integer, optionalFunction, text } from '../shared/checks.js';
 import { type Logger, silentLogger } from '../shared/logger.js';
 import { safeLogger } from '../shared/safe-logger.js';
 import type { Stage } from '../stage/api.js';
 import { checkKeys } from '../stage/options.js';
-import { argument, boolean, integer, isFunction, optionalFunction, text } from './checks.js';
 import { type AdminLimits, checkLimits } from './limits.js';
 
 export interface AdminServerOptions {
@@ -107,9 +107,6 @@ export function checkAdminOptions(options: AdminServerOptions): CheckedAdmin {
     checkKeys('tls', tls, ['key', 'cert']);
     if (!isPem(tls.key) || !isPem(tls.cert)) throw argument('tls', 'a key and a certificate in PEM');
   }
-  if (logger !== undefined && (['info', 'warn', 'error'] as const).some((at) => !isFunction(logger?.[at]))) {
-    throw argument('logger', 'a logger with debug, info, warn and error');
-  }
   if (journal !== undefined && (typeof journal !== 'object' || journal === null)) {
     throw argument('journal', 'a journal');
   }
@@ -126,7 +123,7 @@ export function checkAdminOptions(options: AdminServerOptions): CheckedAdmin {
     allowCleartext: boolean('allowCleartext', options.allowCleartext ?? false),
     tls: tls ?? null,
     hostNames: hostNames.map((name) => name.toLowerCase()),
-    logger: safeLogger(logger ?? silentLogger),
+    logger: safeLogger(checkLogger(logger ?? silentLogger)),
     instance: options.instance === undefined ? null : text('instance', options.instance, 128),
     metrics: optionalFunction('metrics', options.metrics),
     page: boolean('page', options.page ?? true),

@@ -2,6 +2,7 @@ import { type DiagnosisLevel, diagnosisLevels } from '../diagnosis/levels.js';
 import { AckgateError, AckgateRangeError } from '../errors.js';
 import { Policy, type ResolvedPolicy, resolvePolicy } from '../policy/index.js';
 import { checkRingSize } from '../ring/layout.js';
+import { checkLogger } from '../shared/checks.js';
 import type { Logger } from '../shared/logger.js';
 import { silentLogger } from '../shared/logger.js';
 import { captureDefaults } from '../shared/memory.js';
@@ -254,19 +255,6 @@ function checkDiagnosis(options: DiagnosisOptions): CheckedDiagnosis {
     captureRecords: whole('captureRecords', captureRecords, 1, 65_536),
     captureBytes: whole('captureBytes', captureBytes, 0, 65_536),
   };
-}
-
-function checkLogger(logger: unknown): Logger {
-  const candidate = logger as Partial<Logger>;
-  for (const level of ['debug', 'info', 'warn', 'error'] as const) {
-    if (typeof candidate?.[level] !== 'function') {
-      throw new AckgateError(
-        'ERR_ACKGATE_INVALID_ARGUMENT',
-        `logger must have debug, info, warn and error; ${level} is missing`,
-      );
-    }
-  }
-  return candidate as Logger;
 }
 
 function range(name: string, expected: string, value: unknown): AckgateError | AckgateRangeError {

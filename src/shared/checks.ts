@@ -1,4 +1,5 @@
 import { AckgateError, AckgateRangeError } from '../errors.js';
+import type { Logger } from './logger.js';
 
 export const isFunction = (value: unknown): boolean => typeof value === 'function';
 
@@ -29,4 +30,16 @@ export function integer(name: string, value: unknown, min: number, max: number):
 
 export function argument(name: string, expected: string): AckgateError {
   return new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', `${name} must be ${expected}`);
+}
+
+export function checkLogger(logger: unknown): Logger {
+  const candidate = logger as Partial<Logger>;
+  for (const level of ['debug', 'info', 'warn', 'error'] as const) {
+    if (isFunction(candidate?.[level])) continue;
+    throw new AckgateError(
+      'ERR_ACKGATE_INVALID_ARGUMENT',
+      `logger must have debug, info, warn and error; ${level} is missing`,
+    );
+  }
+  return candidate as Logger;
 }
