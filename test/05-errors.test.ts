@@ -240,6 +240,7 @@ describe('a running stage refuses', () => {
       await refuses(() => rig.stage.disconnect(connectionId), range, 'connectionId');
       await refuses(() => rig.stage.push(connectionId, new Uint8Array(1)), range, 'connectionId');
       await refuses(() => rig.stage.busy(connectionId), range, 'connectionId');
+      await refuses(() => rig.stage.notify(connectionId, 1), range, 'connectionId');
     }
     for (const connectionId of notNumbers) {
       await refuses(() => rig.stage.attach(near, { connectionId }), argument, 'connectionId');
@@ -255,6 +256,7 @@ describe('a running stage refuses', () => {
     await refuses(() => rig.stage.disconnect(never), code, String(never));
     await refuses(() => rig.stage.push(never, new Uint8Array(1)), code, String(never));
     await refuses(() => rig.stage.busy(never), code, String(never));
+    await refuses(() => rig.stage.notify(never, 1), code, String(never));
     await refuses(() => rig.stage.attach(near, { connectionID: 5 } as Anything), unknown, 'connectionId');
     await refuses(() => rig.stage.attach(near, null as Anything), argument, 'options');
   });

@@ -19,6 +19,7 @@ function create(connections = 4, maxPayload = 448) {
     disconnectDrained: note('disconnectDrained'),
     push: (id, { bytes }, from, length) => calls.push(['push', id, [...bytes.subarray(from, from + length)]]),
     busy: note('busy'),
+    notice: note('notice'),
     setPolicy: ({ mode, byte, policy }) => calls.push(['setPolicy', mode, byte, policy.toString()]),
     corruptMode: note('corruptMode'),
     drain: note('drain'),
@@ -47,6 +48,8 @@ describe('commands come out as they went in', () => {
       writer.push(id, bytesOf(5)),
       writer.push(id, new Uint8Array(0)),
       writer.busy(0),
+      writer.notice(id, 0),
+      writer.notice(0, 255),
       writer.disconnect(id, null, undefined),
       writer.disconnect(id, null, 255),
       writer.disconnect(id, 7, 0),
@@ -59,14 +62,16 @@ describe('commands come out as they went in', () => {
       writer.raise(id, 3, 1_790_000_000_000),
     ];
     expect(results.every((result) => result === true)).toBe(true);
-    expect(woken()).toBe(14);
+    expect(woken()).toBe(16);
     expect(reader.pending).toBe(true);
-    expect(reader.take()).toBe(14);
+    expect(reader.take()).toBe(16);
     expect(calls).toEqual([
       ['attach', id, 3, 1023],
       ['push', id, Array.from(bytesOf(5))],
       ['push', id, []],
       ['busy', 0],
+      ['notice', id, 0],
+      ['notice', 0, 255],
       ['disconnectNow', id, null],
       ['disconnectNow', id, 255],
       ['disconnectDrained', id, 7, 0],

@@ -36,6 +36,7 @@ describe.each(realBackends)('a stage, %s', (backend) => {
       // Answers of the one before are not for whoever has its place now.
       rig.publish({ id, seq: 0, number: 1000 });
       expect(rig.stage.busy(id)).toBe('gone');
+      expect(rig.stage.notify(id, 1)).toBe('gone');
     }
     await rig.settled();
     expect(rig.stage.status()).toMatchObject({ recordsReleased: 20, recordsDiscarded: 20, connections: 0 });
@@ -215,6 +216,7 @@ describe.each(realBackends)('a stage, %s', (backend) => {
     while (stage.push(id, Uint8Array.of(0x20)) === true) pushed++;
     expect(pushed).toBeGreaterThan(500);
     expect(stage.busy(id)).toBe('full');
+    expect(stage.notify(id, 1)).toBe('full');
     expect(stage.disconnect(id)).toBe('full');
     expect(() => stage.setMode('local')).toThrow(
       expect.objectContaining({ code: 'ERR_ACKGATE_CONTROL_FULL' }),

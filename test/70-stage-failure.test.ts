@@ -127,6 +127,7 @@ it('a connection that is leaving takes no push', async () => {
   expect(stage.disconnect(id)).toBe(true);
   expect(stage.push(id, Uint8Array.of(16))).toBe('gone');
   expect(stage.busy(id)).toBe('gone');
+  expect(stage.notify(id, 1)).toBe('gone');
   expect(stage.disconnect(id, { when: 'now' })).toBe(true);
 });
 

@@ -261,6 +261,8 @@ describe.each(realBackends)('the gate of a running stage, %s', (backend) => {
     await until('the push has come', () => client.count(0x20) === 1);
     expect(rig.stage.busy(id)).toBe(true);
     await until('the notice has come', () => client.count(Tag.serverBusy) === 1);
+    expect(rig.stage.notify(id, 3)).toBe(true);
+    await until('the next has come', () => client.count(Tag.disconnect) === 1);
     expect(rig.stage.disconnect(gone.id, { when: 'now', reason: 9 })).toBe(true);
     expect(await gone.client.untilEnded()).toBe('end');
     expect(gone.client.bodies.at(-1)).toEqual(Buffer.of(Tag.disconnect, 9));

@@ -9,7 +9,7 @@ import { huntForm } from '#ackgate/sim/mutants/hunt.js';
 import { applyPatch } from '#ackgate/sim/mutants/patch.js';
 
 const cli = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
-const ids = Array.from({ length: 34 }, (_, index) => `M${String(index + 1).padStart(2, '0')}`);
+const ids = Array.from({ length: 35 }, (_, index) => `M${String(index + 1).padStart(2, '0')}`);
 
 function run(...args: string[]) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [cli, 'sim', 'mutants', ...args], {
@@ -141,7 +141,7 @@ describe('ackgate sim mutants', () => {
   });
 
   test.each([
-    [['--only', 'M01,M35'], 'there is no mutant "M35"; there are M01, M02'],
+    [['--only', 'M01,M36'], 'there is no mutant "M36"; there are M01, M02'],
     [['--seeds', '0'], '--seeds must be a whole number from 1'],
     [['--only', 'M01', '--quick'], 'cannot be given together'],
   ])('a wrong call is told: %j', (args, message) => {

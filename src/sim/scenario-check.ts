@@ -67,7 +67,7 @@ export function checkScenario(value: ScenarioDifference): Scenario {
   if (scenario.whenFull !== 'wait' && scenario.whenFull !== 'refuse') {
     throw invalid(`whenFull must be 'wait' or 'refuse', got ${String(scenario.whenFull)}`);
   }
-  for (const name of ['encoder', 'timings'] as const) {
+  for (const name of ['encoder', 'timings', 'notices'] as const) {
     if (typeof scenario[name] !== 'boolean') throw invalid(`${name} must be true or false`);
   }
   checkZone('primaryZone', scenario.primaryZone);

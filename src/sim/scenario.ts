@@ -46,6 +46,8 @@ export interface Scenario {
   readRate: number;
   encoder: boolean;
   timings: boolean;
+  /** The server also sends disconnect frames to clients that may stay. */
+  notices: boolean;
   /** Faults happen until then, in virtual nanoseconds since the start. */
   troubleNs: number;
   faults: FaultRates;
@@ -100,6 +102,7 @@ export function plainScenario(seed: number): Scenario {
     readRate: 1e9,
     encoder: false,
     timings: false,
+    notices: false,
     troubleNs: 50e6,
     faults: {},
   };
@@ -169,6 +172,7 @@ export function drawScenario(seed: number, allowed: readonly Fault[] = faultName
     encoder: rates['encoder-throws'] !== undefined || random.chance(0.3),
     timings: random.chance(0.3),
     troubleNs: long ? orders * orderGapNs : random.magnitude(zero ? 250e6 : slow ? 150e6 : 2e6, 300e6),
+    notices: random.chance(0.3),
     faults: rates,
   };
 }

@@ -109,8 +109,8 @@ export interface Stage {
    */
   attach(target: Socket | number, options?: { connectionId?: number }): number;
   /**
-   * Ends a connection. `drained` (default): after every record published before this call has gone. `now`: at once.
-   * With a `reason`, 0 … 255, a disconnect frame is sent before.
+   * Ends a connection. `drained` (default): after every record published for it before this call has gone; records of
+   * other connections are not waited for. `now`: at once. With a `reason`, 0 … 255, a disconnect frame is sent before.
    */
   disconnect(
     connectionId: number,
@@ -120,6 +120,8 @@ export interface Stage {
   push(connectionId: number, body: Uint8Array): true | 'full' | 'gone' | 'oversize';
   /** Sends the server-busy notice. */
   busy(connectionId: number): true | 'full' | 'gone';
+  /** Sends a disconnect frame with this reason, 0 … 255, and leaves the connection open: the client is to go by itself. */
+  notify(connectionId: number, reason: number): true | 'full' | 'gone';
   setMode(policy: DurabilityMode | string | Policy): void;
   /** Switches on, for all of the traffic or a slice of it, what is counted, timed and captured. */
   readonly diagnosis: StageDiagnosis;

@@ -5,6 +5,7 @@ import type { Framing } from '../encode/framing.js';
 import type { ConnectionHandlers } from './control.js';
 import type { DrainList } from './drain-list.js';
 import type { Heartbeats } from './heartbeats.js';
+import type { LastRecords } from './last-records.js';
 import type { RecordDiagnosis } from './record-diagnosis.js';
 
 export interface ConnectionParts {
@@ -13,6 +14,7 @@ export interface ConnectionParts {
   heartbeats: Heartbeats;
   blocked: BlockedWatch;
   leaving: DrainList;
+  lastRecords: LastRecords;
   diagnosis: RecordDiagnosis;
   /** Of this round, monotonic nanoseconds. */
   nowNs: () => number;
@@ -21,12 +23,13 @@ export interface ConnectionParts {
 
 /** What the stage does on commands about one connection. Those for a connection that is gone do nothing. */
 export function connectionHandlers(parts: ConnectionParts): ConnectionHandlers {
-  const { egress, framing, heartbeats, blocked, leaving, diagnosis, nowNs, onPushed } = parts;
+  const { egress, framing, heartbeats, blocked, leaving, lastRecords, diagnosis, nowNs, onPushed } = parts;
   const slotOf = (id: number) => egress.table.find(id);
   const say = (slot: number, frame: Uint8Array) => egress.appendBytes(slot, frame, nowNs());
   return {
     attach(id, slot, fd) {
       blocked.opened(slot);
+      lastRecords.opened(slot, id);
       egress.open(slot, id, fd, nowNs());
       if (egress.table.state[slot] === SlotState.open) heartbeats.opened(slot, nowNs());
     },
@@ -38,7 +41,9 @@ export function connectionHandlers(parts: ConnectionParts): ConnectionHandlers {
     },
     disconnectDrained(id, position, reason) {
       const slot = slotOf(id);
-      if (slot >= 0) leaving.add(slot, position, reason === null ? null : framing.disconnect(reason));
+      if (slot < 0) return;
+      const drainedAt = lastRecords.drainedAt(slot, position);
+      leaving.add(slot, position, drainedAt, reason === null ? null : framing.disconnect(reason));
     },
     push(id, source, from, length) {
       const slot = slotOf(id);
@@ -47,6 +52,10 @@ export function connectionHandlers(parts: ConnectionParts): ConnectionHandlers {
     busy(id) {
       const slot = slotOf(id);
       if (slot >= 0) say(slot, framing.serverBusy);
+    },
+    notice(id, reason) {
+      const slot = slotOf(id);
+      if (slot >= 0) say(slot, framing.disconnect(reason));
     },
     tenant(id, key) {
       const slot = slotOf(id);

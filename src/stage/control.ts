@@ -12,6 +12,7 @@ import type { StageMemory } from '../shared/memory.js';
  *     disconnect   connection     output ring position   1: drained, 0: now  disconnect frame's reason, or nothing
  *     push         connection                                               body
  *     busy         connection
+ *     notice       connection     disconnect frame's reason
  *     mode                        byte of the mode                          custom policy's text
  *     drain                       drain time in ns
  *     tenant       connection     key of the tenant
@@ -26,6 +27,7 @@ const ControlKind = {
   drain: 6,
   tenant: 7,
   raise: 8,
+  notice: 9,
 } as const;
 
 const decoder = new TextDecoder();
@@ -46,7 +48,7 @@ export class ControlWriter {
     return this.#send(ControlKind.attach, connectionId, slot, fd, null);
   }
 
-  /** `position`: everything published to the output ring before it goes first; null: at once. */
+  /** `position`: what was published for it to the output ring before that place goes first; null: at once. */
   disconnect(connectionId: number, position: number | null, reason: number | undefined): ControlResult {
     const body = reason === undefined ? null : Uint8Array.of(reason);
     const value = position === null ? 0 : position >>> 0;
@@ -59,6 +61,10 @@ export class ControlWriter {
 
   busy(connectionId: number): ControlResult {
     return this.#send(ControlKind.busy, connectionId, 0, 0, null);
+  }
+
+  notice(connectionId: number, reason: number): ControlResult {
+    return this.#send(ControlKind.notice, connectionId, reason, 0, null);
   }
 
   mode(policy: ResolvedPolicy): ControlResult {
@@ -107,6 +113,7 @@ export interface ConnectionHandlers {
   /** The body is `length` bytes of `source` from `from` on, and the ring's again after the call. */
   push(connectionId: number, source: Bytes, from: number, length: number): void;
   busy(connectionId: number): void;
+  notice(connectionId: number, reason: number): void;
   tenant(connectionId: number, key: number): void;
   raise(connectionId: number, level: number, expiresAt: number): void;
 }
@@ -164,6 +171,9 @@ export class ControlReader {
         break;
       case ControlKind.busy:
         handlers.busy(connectionId);
+        break;
+      case ControlKind.notice:
+        handlers.notice(connectionId, value);
         break;
       case ControlKind.mode:
         this.#mode(value, decoder.decode(bytes.slice(0, payloadLength)));

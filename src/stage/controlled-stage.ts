@@ -110,12 +110,7 @@ export class ControlledStage extends EventEmitter<StageEvents> implements Stage 
         `when must be "drained" or "now", got ${String(when)}`,
       );
     }
-    if (reason !== undefined && (!Number.isInteger(reason) || reason < 0 || reason > 255)) {
-      throw new AckgateRangeError(
-        'ERR_ACKGATE_OUT_OF_RANGE',
-        `reason must be an integer from 0 to 255, got ${reason}`,
-      );
-    }
+    if (reason !== undefined) checkReason(reason);
     const attached = this.#connections.find(connectionId);
     if (attached === 'gone') return 'gone';
     const position = when === 'drained' ? this.#view.output.published() : null;
@@ -134,6 +129,11 @@ export class ControlledStage extends EventEmitter<StageEvents> implements Stage 
 
   busy(connectionId: number): true | 'full' | 'gone' {
     return this.#tell(connectionId, () => this.#control.busy(connectionId));
+  }
+
+  notify(connectionId: number, reason: number): true | 'full' | 'gone' {
+    checkReason(reason);
+    return this.#tell(connectionId, () => this.#control.notice(connectionId, reason));
   }
 
   setMode(policy: string | object): void {
@@ -295,6 +295,14 @@ export class ControlledStage extends EventEmitter<StageEvents> implements Stage 
       },
     };
   }
+}
+
+function checkReason(reason: number): void {
+  if (Number.isInteger(reason) && reason >= 0 && reason <= 255) return;
+  throw new AckgateRangeError(
+    'ERR_ACKGATE_OUT_OF_RANGE',
+    `reason must be an integer from 0 to 255, got ${String(reason)}`,
+  );
 }
 
 function ended(): AckgateError {

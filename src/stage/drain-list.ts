@@ -1,10 +1,11 @@
 import type { Egress } from '../egress/egress.js';
 import { IndexedSet } from '../egress/indexed-set.js';
 
-/** Connections that are to end once every record published before the request has gone. */
+/** Connections that are to end once every record published for them before the request has gone. */
 export class DrainList {
   readonly #slots: IndexedSet;
   readonly #position: Int32Array;
+  readonly #drainedAt: Int32Array;
   readonly #farewell: (Uint8Array | null)[] = [];
   readonly #onFarewell: (slot: number) => void;
 
@@ -13,17 +14,22 @@ export class DrainList {
     this.#onFarewell = onFarewell;
     this.#slots = new IndexedSet(slots);
     this.#position = new Int32Array(slots);
+    this.#drainedAt = new Int32Array(slots);
   }
 
   get size(): number {
     return this.#slots.size;
   }
 
-  /** `position`: place in the output ring up to which the connection's records go first. `farewell`: its last frame. */
-  add(slot: number, position: number, farewell: Uint8Array | null): void {
+  /**
+   * `position`: place in the output ring up to which the connection's records go first. `drainedAt`: the place behind
+   * the last of them. `farewell`: its last frame.
+   */
+  add(slot: number, position: number, drainedAt: number, farewell: Uint8Array | null): void {
     if (this.#slots.has(slot)) return;
     this.#slots.add(slot);
     this.#position[slot] = position;
+    this.#drainedAt[slot] = drainedAt;
     this.#farewell[slot] = farewell;
   }
 
@@ -43,7 +49,7 @@ export class DrainList {
       const slot = this.#slots.items[i];
       // A farewell that finds no room may end others of the list, whose places move then.
       if (i >= this.#slots.size) continue;
-      if (((consumed - this.#position[slot]) | 0) < 0) continue;
+      if (((consumed - this.#drainedAt[slot]) | 0) < 0) continue;
       const farewell = this.#farewell[slot];
       if (farewell !== null) {
         this.#farewell[slot] = null;

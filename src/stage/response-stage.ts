@@ -22,6 +22,7 @@ import { DrainList } from './drain-list.js';
 import { Duties } from './duties.js';
 import { EventWriter } from './events.js';
 import { Heartbeats } from './heartbeats.js';
+import { LastRecords } from './last-records.js';
 import { describeChange, describeDegradation, logPolicyChange } from './log-lines.js';
 import type { StageLimits } from './options.js';
 import { RecordDiagnosis } from './record-diagnosis.js';
@@ -475,6 +476,7 @@ export class ResponseStage {
         heartbeats: this.#heartbeats,
         blocked: this.#blocked,
         leaving: this.#leaving,
+        lastRecords: new LastRecords(this.#ring, this.egress.table, () => this.recordsIn),
         diagnosis: this.diagnosis,
         nowNs: () => this.#nowNs,
         onPushed: () => {

@@ -5,6 +5,7 @@ export const Tag = { heartbeat: 1, end: 2, busy: 4, disconnect: 5, answer: 0x10,
 
 const headerBytes = 4;
 const controlFrameBytes = headerBytes + 1;
+const disconnectFrameBytes = controlFrameBytes + 1;
 /** Bytes of a body before its pattern: tag and number. */
 export const bodyHeadBytes = 5;
 
@@ -60,6 +61,9 @@ export class ClientLedger {
   nextPush = 0;
   busyAsked = 0;
   busySeen = 0;
+  /** Reasons of the disconnect frames after which it stays connected. */
+  readonly notices: number[] = [];
+  nextNotice = 0;
   /** Heartbeats seen. */
   heartbeats = 0;
   /** Bytes that the kernel has taken, and when it last did. */
@@ -104,9 +108,13 @@ export class ClientLedger {
     return this.#partialBytes > 0 || this.#awaitsEnd;
   }
 
-  /** True when every push and every busy notice has come. */
+  /** True when every push and every notice has come. */
   get allSaid(): boolean {
-    return this.nextPush === this.pushes.length && this.busySeen === this.busyAsked;
+    return (
+      this.nextPush === this.pushes.length &&
+      this.nextNotice === this.notices.length &&
+      this.busySeen === this.busyAsked
+    );
   }
 
   /** True when everything published for it has come. */
@@ -159,10 +167,11 @@ export class ClientLedger {
 
   #areControlFrames(bytes: number): boolean {
     const singles = 1 + this.busyAsked - this.busySeen;
+    const disconnects = this.notices.length - this.nextNotice + (this.farewell === null ? 0 : 1);
     let pushed = 0;
     for (let push = this.nextPush; ; push++) {
-      for (const farewell of this.farewell === null ? [0] : [0, controlFrameBytes + 1]) {
-        const rest = bytes - pushed - farewell;
+      for (let told = 0; told <= disconnects; told++) {
+        const rest = bytes - pushed - told * disconnectFrameBytes;
         if (rest >= 0 && rest % controlFrameBytes === 0 && rest / controlFrameBytes <= singles) return true;
       }
       if (push >= this.pushes.length) return false;
@@ -216,9 +225,15 @@ export class ClientLedger {
     } else if (tag === Tag.push) this.#push(bytes, at, length);
     else if (tag === Tag.disconnect) {
       this.#checkLength(length, 2);
-      if (this.farewell !== bytes[at + 1]) throw this.#wrong(`a disconnect frame for ${bytes[at + 1]}`);
-      this.farewellSeen = true;
+      this.#disconnect(bytes[at + 1]);
     } else throw this.#wrong(`tag ${tag}`);
+  }
+
+  #disconnect(reason: number): void {
+    const isNotice = this.nextNotice < this.notices.length;
+    const due = isNotice ? this.notices[this.nextNotice++] : this.farewell;
+    if (reason !== due) throw this.#wrong(`a disconnect frame for ${reason}`);
+    if (!isNotice) this.farewellSeen = true;
   }
 
   #answer(bytes: Uint8Array, at: number, length: number): void {

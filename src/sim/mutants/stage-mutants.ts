@@ -185,4 +185,29 @@ export const stageMutants: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: 'M35',
+    title: "a connection that is to end waits for other connections' records, or not for the last of its own",
+    part: 'TypeScript',
+    forms: [
+      {
+        patches: [
+          {
+            file: 'stage/connection-commands.js',
+            find: 'const drainedAt = lastRecords.drainedAt(slot, position);',
+            replace: 'const drainedAt = position;',
+          },
+        ],
+      },
+      {
+        patches: [
+          {
+            file: 'stage/last-records.js',
+            find: 'if (slot >= 0) this.#upTo[slot] = at + 1;',
+            replace: 'if (slot >= 0) this.#upTo[slot] = at;',
+          },
+        ],
+      },
+    ],
+  },
 ];

@@ -16,8 +16,13 @@ export interface Client {
   readonly ledger: ClientLedger;
   /** It has stopped reading for good, faults or not. */
   dead: boolean;
-  /** Its end was asked for: everything published before the request goes first; null: at once, or not asked for. */
+  /**
+   * Its end was asked for: what was published for it before the request goes first, which had so many records before
+   * it; -1: at once; null: not asked for.
+   */
   drainedAfter: number | null;
+  /** Number of the last of those that go first, -1: none. */
+  lastAnswer: number;
   /** The errno that its peer has left behind. */
   errno: number;
   ended: boolean;

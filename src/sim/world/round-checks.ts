@@ -34,6 +34,8 @@ interface Watch {
   appended: number;
   released: number;
   controlRecords: number;
+  /** It was to end, and nothing was left of what goes first. */
+  drained: boolean;
 }
 
 const noWatch: Watch = {
@@ -49,6 +51,7 @@ const noWatch: Watch = {
   appended: 0,
   released: 0,
   controlRecords: 0,
+  drained: false,
 };
 
 /** What must hold after every round of the stage. */
@@ -224,6 +227,7 @@ export class RoundChecks {
     for (const client of this.#server.clients) {
       this.#checkCap(client);
       this.#checkStuck(client, nowNs);
+      this.#checkDrained(client);
       this.#checkHeartbeat(client, nowNs);
     }
     this.#checkEnding(nowNs);
@@ -253,6 +257,20 @@ export class RoundChecks {
     if (nowNs - sinceNs > allowedNs) {
       throw new SimulationFailure('I06', `client ${id} takes nothing and was not dropped`);
     }
+  }
+
+  /** One that is to end does so behind its own answers, whoever else waits for the gate. */
+  #checkDrained({ slot, id, drainedAfter, lastAnswer, closing }: Client): void {
+    const watch = this.#watches[slot];
+    const { table, buffers } = this.#stage.egress;
+    const asked = drainedAfter !== null && drainedAfter >= 0 && closing === null;
+    const drained =
+      asked && lastAnswer < this.consumed && table.find(id) === slot && buffers.used[slot] === 0;
+    // A whole round lies between two looks.
+    if (drained && watch.drained && watch.client === id && !this.#discarding) {
+      throw new SimulationFailure('I05', `client ${id} has got all that is for it and was not ended`);
+    }
+    watch.drained = drained;
   }
 
   /** None too late to a client that waits for one, none to a client that has not taken what it was sent. */

@@ -126,6 +126,7 @@ export class Server {
       ledger,
       dead: false,
       drainedAfter: null,
+      lastAnswer: -1,
       errno: 0,
       ended: false,
       closing: null,
@@ -252,6 +253,7 @@ export class Server {
     const client = this.clients.length === 0 ? null : random.pick(this.clients);
     if (client !== null && random.chance(0.3)) this.#push(client, random.between(bodyHeadBytes, 200));
     if (client !== null && random.chance(0.2)) this.#busy(client);
+    if (scenario.notices && client !== null && random.chance(0.2)) this.#notify(client, random.below(256));
     if (faults.strikes('churn', 3)) {
       if (client !== null) this.#disconnect(client, random.chance(0.5), random.chance(0.5) ? 7 : undefined);
       this.attach();
@@ -297,12 +299,18 @@ export class Server {
     return false;
   }
 
+  #notify(client: Client, reason: number): void {
+    if (client.drainedAfter !== null || this.control.notice(client.id, reason) !== true) return;
+    client.ledger.notices.push(reason);
+  }
+
   #disconnect(client: Client, drained: boolean, reason: number | undefined): void {
     if (client.drainedAfter !== null) return;
     const { view, records } = this.#parts;
     const position = drained ? view.output.published() : null;
     if (this.control.disconnect(client.id, position, reason) !== true) return;
     client.drainedAfter = drained ? records.count : -1;
+    client.lastAnswer = client.ledger.expected.at(-1) ?? -1;
     if (reason !== undefined) client.ledger.farewell = reason;
   }
 
