@@ -246,6 +246,7 @@ describe.skipIf(noLoopMount !== null)('on a file system of its own', () => {
       await expect(journal.failed).resolves.toBe(journal.failure);
       await expect(journal.whenPersisted(journal.lastSequence)).rejects.toBe(journal.failure);
       await expect(journal.whenPersisted(persisted)).resolves.toBeUndefined();
+      await expect(journal.flush()).rejects.toBe(journal.failure);
       await expect(journal.close()).rejects.toBe(journal.failure);
       expect(journal.primaryCursor).toBe(persisted);
 

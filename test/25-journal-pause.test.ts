@@ -64,6 +64,21 @@ describe('while paused', () => {
     expect(expectRecords(journal)).toBe(30);
   });
 
+  test('a flush waits for the end of the pause', async () => {
+    const journal = await open({ directory: temporaryDirectory() });
+    await journal.pause();
+    append(journal, 5);
+    let flushed = false;
+    const flush = journal.flush().then(() => {
+      flushed = true;
+    });
+    await writersChance();
+    expect(flushed).toBe(false);
+    journal.resume();
+    await flush;
+    expect(journal.primaryCursor).toBe(5);
+  });
+
   test('the cursor of a stage stands still', async () => {
     const stage = await startStage({
       ring: { capacity: 16, maxPayload: 64 },

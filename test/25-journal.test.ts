@@ -109,6 +109,19 @@ describe('round trip', () => {
     await using(options, check);
   });
 
+  test('a flush is done when everything before it is persisted, at once when it is', async () => {
+    await using({ directory: temporaryDirectory() }, async (journal) => {
+      await journal.flush();
+      for (let sequence = 1; sequence <= 1000; sequence++) journal.append(payloadOf(sequence));
+      const flushed = journal.flush();
+      journal.append(payloadOf(1001));
+      await flushed;
+      expect(journal.primaryCursor).toBeGreaterThanOrEqual(1000);
+      await Promise.all([journal.flush(), journal.flush()]);
+      expect(journal.primaryCursor).toBe(1001);
+    });
+  });
+
   test('sequences past 32 bits', async () => {
     const directory = temporaryDirectory();
     const firstSequence = 2 ** 32 - 5;

@@ -197,6 +197,15 @@ export class FileJournal implements Journal {
   }
 
   /**
+   * Resolves once everything that was appended before the call is persisted. During a pause nothing is: `resume` first.
+   *
+   * @throws (rejects with) ERR_ACKGATE_JOURNAL_FAILED when some of it never will be
+   */
+  flush(): Promise<void> {
+    return this.whenPersisted(this.#lastSequence);
+  }
+
+  /**
    * Removes the segment files in which everything is older than `sequence`: call it with a sequence from which on
    * the rest can be rebuilt. Resolves with the oldest sequence that is kept. Not for records that a replay under
    * way still needs.
