@@ -71,6 +71,24 @@ describe.each(realBackends)('the end of a connection while the gate is closed, %
     expect(rig.stage.status()).toMatchObject({ recordsReleased: 1, recordsDiscarded: 1 });
   });
 
+  it('says goodbye once to one that is cut off while it waits', async () => {
+    const rig = await Rig.start({ backend });
+    const held = await rig.attach();
+    const silent = await rig.attach();
+    for (const { id } of [held, silent]) rig.publish({ id, seq: 1 });
+    rig.stage.disconnect(held.id, { reason: 8 });
+    rig.stage.disconnect(silent.id);
+    await rig.settled();
+    rig.stage.disconnect(held.id, { when: 'now', reason: 9 });
+    rig.stage.disconnect(silent.id, { when: 'now' });
+    expect(await held.client.untilEnded()).toBe('end');
+    expect(held.client.bodies).toEqual([Buffer.of(Tag.disconnect, 8)]);
+    expect(await silent.client.untilEnded()).toBe('end');
+    expect(silent.client.bodies).toEqual([]);
+    await until('both are told', () => rig.closed.length === 2);
+    expect(rig.dropped).toEqual([]);
+  });
+
   it('comes at once to whoever has the place of one that waited', async () => {
     const rig = await Rig.start({ backend, connections: 3 });
     const first = await rig.attach();

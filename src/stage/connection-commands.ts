@@ -36,7 +36,11 @@ export function connectionHandlers(parts: ConnectionParts): ConnectionHandlers {
     disconnectNow(id, reason) {
       const slot = slotOf(id);
       if (slot < 0) return;
-      if (reason !== null && say(slot, framing.disconnect(reason))) egress.flush(nowNs());
+      // Whoever was to be told behind its last record is told now; twice it is not.
+      const farewell = leaving.farewellOf(slot) ?? (reason === null ? null : framing.disconnect(reason));
+      if (farewell !== null && !say(slot, farewell)) return;
+      // With it goes what was appended in this very round: a notice, answers that are released.
+      if (egress.dirty.has(slot)) egress.flush(nowNs());
       egress.disconnect(slot);
     },
     disconnectDrained(id, position, reason) {

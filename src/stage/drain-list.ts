@@ -38,6 +38,11 @@ export class DrainList {
     return slot >= 0 && this.#slots.has(slot) && ((position - this.#position[slot]) | 0) >= 0;
   }
 
+  /** The last frame of a connection on the list that it was not sent yet, or null. */
+  farewellOf(slot: number): Uint8Array | null {
+    return this.#slots.has(slot) ? this.#farewell[slot] : null;
+  }
+
   remove(slot: number): void {
     this.#slots.delete(slot);
   }
