@@ -12,6 +12,7 @@ const levels = ['debug', 'info', 'warn', 'error'];
 /** Messages that are made elsewhere, by the expression that stands in the call. */
 const madeElsewhere: Record<string, string> = {
   'stage/response-stage.ts: fallback': 'Using the posix backend instead of io_uring: …',
+  'supervisor/supervisor.ts: `connection ${outcome}`': 'connection …',
 };
 /** Calls that pass on a line which was written elsewhere. */
 const passingOn = ['shared/safe-logger.ts', 'stage/events.ts', 'admin/audit.ts'];

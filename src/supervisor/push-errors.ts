@@ -1,0 +1,42 @@
+import { AckgateError, type AckgateErrorCode } from '../errors.js';
+
+/** Only errors with the class's own code: `AckgateError` itself takes every error of the package for its instance. */
+function hasCode(value: unknown, code: AckgateErrorCode): boolean {
+  return value instanceof AckgateError && value.code === code;
+}
+
+/** No reply came in the time that `receive` was given. The client is connected, and the push waits on: call again. */
+export class PushTimeout extends AckgateError {
+  constructor(timeoutMs: number) {
+    super(
+      'ERR_ACKGATE_PUSH_TIMEOUT',
+      `no reply within ${timeoutMs} ms; the push waits on, call receive() again`,
+    );
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return hasCode(value, 'ERR_ACKGATE_PUSH_TIMEOUT');
+  }
+}
+
+/** The client's connection has ended, so no reply will come. */
+export class PushDisconnected extends AckgateError {
+  constructor(connectionId: number) {
+    super('ERR_ACKGATE_PUSH_DISCONNECTED', `connection ${connectionId} has ended: no reply will come`);
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return hasCode(value, 'ERR_ACKGATE_PUSH_DISCONNECTED');
+  }
+}
+
+/** The push's own deadline has passed without a reply. A later one is thrown away. */
+export class PushExpired extends AckgateError {
+  constructor(deadlineMs: number) {
+    super('ERR_ACKGATE_PUSH_EXPIRED', `no reply before the push's deadline of ${deadlineMs} ms`);
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return hasCode(value, 'ERR_ACKGATE_PUSH_EXPIRED');
+  }
+}
