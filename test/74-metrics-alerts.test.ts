@@ -68,6 +68,15 @@ const healthy: Record<string, string> = {
   'ackgate_drops_total{reason="reset"}': '0+100x400',
   'ackgate_connections{}': '1000x400',
   'ackgate_blocked_connections{}': '20x400',
+  'ackgate_supervisor_refused_total{reason="too-many-connections"}': '5x400',
+  'ackgate_supervisor_refused_total{reason="shutting-down"}': '0+100x400',
+  'ackgate_supervisor_ended_total{reason="read-error"}': '0+100x400',
+  'ackgate_supervisor_ended_total{reason="oversize-frame"}': '5x400',
+  'ackgate_supervisor_ended_total{reason="handler-failed"}': '1x400',
+  // A thousand a second, each for two milliseconds.
+  'ackgate_supervisor_requests_total{}': '0+10000x400',
+  'ackgate_supervisor_handling{}': '2x400',
+  'ackgate_supervisor_accept_errors_total{}': '1x400',
   'ackgate_encoder_errors_total{}': '1x400',
   'ackgate_backend_fallback{}': '0x400',
   'ackgate_completion_overflows_total{}': '0x400',
@@ -101,6 +110,17 @@ const faults: Record<string, Record<string, string>> = {
   },
   AckgateClientsDropped: { 'ackgate_drops_total{reason="blocked"}': '0+5x400' },
   AckgateClientsBlocked: { 'ackgate_blocked_connections{}': '200x400' },
+  AckgateConnectionsRefused: {
+    'ackgate_supervisor_refused_total{reason="too-many-connections"}': '0+5x400',
+  },
+  AckgateConnectionsCrashed: { 'ackgate_supervisor_ended_total{reason="oversize-frame"}': '0+5x400' },
+  AckgateHandlerFails: { 'ackgate_supervisor_ended_total{reason="handler-failed"}': '0+1x400' },
+  // None of them ever settles, and nobody can ask any more.
+  AckgateHandlersStuck: {
+    'ackgate_supervisor_requests_total{}': '256x400',
+    'ackgate_supervisor_handling{}': '256x400',
+  },
+  AckgateAcceptErrors: { 'ackgate_supervisor_accept_errors_total{}': '0+1x400' },
   AckgateEncoderErrors: { 'ackgate_encoder_errors_total{}': '0+1x400' },
   AckgateBackendFallback: { 'ackgate_backend_fallback{}': '1x400' },
   AckgateCompletionOverflows: { 'ackgate_completion_overflows_total{}': '0+1x400' },

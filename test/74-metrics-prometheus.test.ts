@@ -12,7 +12,7 @@ import {
   registerPrometheus,
 } from '#ackgate/metrics/index.js';
 import { createTimingHistograms } from '#ackgate/stage/timings.js';
-import { sourceOf, statusWith } from './support/metrics.js';
+import { sourceOf, statusWith, supervisorWith } from './support/metrics.js';
 import { parsePrometheusText } from './support/prometheus-text.js';
 import { hasPromtool, promtool } from './support/promtool.js';
 import { answer, Rig, until } from './support/stage.js';
@@ -29,15 +29,18 @@ function fullSource() {
     diagnosis: { store },
   };
 }
-const journal = { lastSequence: 12, primaryCursor: 10, failure: null };
+const others = {
+  journal: { lastSequence: 12, primaryCursor: 10, failure: null },
+  supervisor: supervisorWith(),
+};
 
 describe('text for Prometheus', () => {
   test('is what was collected, as a strict parser reads it', async () => {
     const source = fullSource();
-    const { metrics, contentType } = createPrometheusRegistry(source, { journal });
+    const { metrics, contentType } = createPrometheusRegistry(source, others);
     const families = parsePrometheusText(await metrics());
     expect(contentType).toBe('text/plain; version=0.0.4; charset=utf-8');
-    const collected = collectMetrics(source, { journal });
+    const collected = collectMetrics(source, others);
     expect(collected.map(({ name }) => name)).toEqual(metricFamilies.map(({ name }) => name));
     expect(families).toEqual(
       collected.map(({ name, help, type, samples }) => ({ name, help, type, samples })),
@@ -45,7 +48,10 @@ describe('text for Prometheus', () => {
   });
 
   test.skipIf(!hasPromtool)('is what promtool finds nothing wrong with', async () => {
-    const { metrics } = createPrometheusRegistry(fullSource(), { journal, labels: { stage: 'a "b" \\ c' } });
+    const { metrics } = createPrometheusRegistry(fullSource(), {
+      ...others,
+      labels: { stage: 'a "b" \\ c' },
+    });
     expect(promtool(['check', 'metrics'], await metrics())).toEqual({ status: 0, output: '' });
   });
 

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,6 +10,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { InMemoryStore } from '#ackgate/directives/index.js';
 import { monotonicNow } from '#ackgate/index.js';
 import { createPrometheusRegistry } from '#ackgate/metrics/index.js';
+import { supervise } from '#ackgate/supervisor/index.js';
 import { withVariables } from './support/promql.js';
 import { answer, Rig } from './support/stage.js';
 
@@ -107,7 +108,8 @@ test.skipIf(!hasPrometheus)(
     const replica = stage.cursors.node('two');
     replica.connect({ persisted: 0 });
     const journal = { lastSequence: 0, primaryCursor: 0 };
-    const { metrics, contentType } = createPrometheusRegistry(stage, { journal });
+    const supervisor = supervise(new Server(), { stage, onFrame: () => {}, signals: false });
+    const { metrics, contentType } = createPrometheusRegistry(stage, { journal, supervisor });
     const ask = await startPrometheus(await serve(metrics, contentType));
 
     const { id, client } = await rig.attach();

@@ -105,6 +105,30 @@ describe('/ready', () => {
     expect(body.reasons).toEqual(['degraded', 'journal_failed']);
   });
 
+  it('is 503 from a withdrawal on, when /health and all else are as before', async () => {
+    const admin = await AdminRig.start();
+    const before = await admin.ask('/health');
+    expect((await admin.ask('/ready')).status).toBe(200);
+    admin.server.withdraw();
+    admin.server.withdraw();
+    expect(await admin.ask('/ready')).toMatchObject({
+      status: 503,
+      body: { ok: false, reasons: ['shutting_down'], state: 'running' },
+    });
+    expect(await admin.ask('/health')).toMatchObject({
+      status: before.status,
+      body: { ok: true, reasons: [] },
+    });
+    expect((await admin.ask('/status')).status).toBe(200);
+    expect((await admin.ask('/admin/directives')).status).toBe(200);
+  });
+
+  it('names a withdrawal before what else is wrong', async () => {
+    const admin = await AdminRig.start({ journal: { failure: new Error('disk') } });
+    admin.server.withdraw();
+    expect((await admin.ask('/ready')).body.reasons).toEqual(['shutting_down', 'journal_failed']);
+  });
+
   const waitTooLong = async ({ rig }: AdminRig, hangMs: number) => {
     const { id } = await rig.attach();
     rig.publish({ id, seq: 5 });
@@ -199,6 +223,7 @@ describe('/status', () => {
       'nowNs',
       'status',
       'timings',
+      'supervisor',
       'directives',
       'diagnosis',
       'admin',

@@ -13,6 +13,8 @@ export interface AdminContext {
   readonly bodies: BodyReader;
   /** Aborted when the server closes: nothing waits any longer. */
   readonly closing: AbortSignal;
+  /** Aborted when the application takes no new work: `/ready` says no from then on. */
+  readonly withdrawn: AbortSignal;
 }
 
 /** One call, checked as far as its route asks. */

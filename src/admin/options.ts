@@ -1,4 +1,5 @@
 import type { PublishableStore } from '../directives/index.js';
+import type { SupervisorSource } from '../metrics/index.js';
 import { argument, boolean, checkLogger, integer, optionalFunction, text } from '../shared/checks.js';
 import { type Logger, silentLogger } from '../shared/logger.js';
 import { safeLogger } from '../shared/safe-logger.js';
@@ -38,6 +39,11 @@ export interface AdminServerOptions {
   extra?: () => object;
   /** The journal, for `/ready`: one that has failed can acknowledge nothing. */
   journal?: { readonly failure: Error | null };
+  /**
+   * The supervisor, for `/status` and `/metrics`. Asked each time: a server that is a supervisor's `health` is there
+   * before it.
+   */
+  supervisor?: () => SupervisorSource | undefined;
   /** `/ready` says yes even while the policy is degraded (default false). */
   readyWhenDegraded?: boolean;
   /**
@@ -68,6 +74,7 @@ export interface CheckedAdmin {
   readonly page: boolean;
   readonly extra: (() => object) | null;
   readonly journal: { readonly failure: Error | null } | null;
+  readonly supervisor: (() => SupervisorSource | undefined) | null;
   readonly readyWhenDegraded: boolean;
   readonly hangMs: number;
   readonly unref: boolean;
@@ -89,6 +96,7 @@ const known = [
   'page',
   'extra',
   'journal',
+  'supervisor',
   'readyWhenDegraded',
   'hangMs',
   'unref',
@@ -129,6 +137,7 @@ export function checkAdminOptions(options: AdminServerOptions): CheckedAdmin {
     page: boolean('page', options.page ?? true),
     extra: optionalFunction('extra', options.extra),
     journal: journal ?? null,
+    supervisor: optionalFunction('supervisor', options.supervisor),
     readyWhenDegraded: boolean('readyWhenDegraded', options.readyWhenDegraded ?? false),
     hangMs: integer('hangMs', options.hangMs ?? 5000, 1, 2 ** 31 - 1),
     unref: boolean('unref', options.unref ?? false),

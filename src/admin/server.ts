@@ -21,6 +21,11 @@ export interface AdminServer {
   readonly port: number;
   /** Where it is reached from this machine. */
   readonly url: string;
+  /**
+   * From now on `/ready` says no, with the reason `shutting_down`, whatever the stage says; everything else is served as
+   * before. For the start of a shutdown, which it is not undone after.
+   */
+  withdraw(): void;
   /** Ends every connection and stops listening. Leaves the stage alone. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -37,12 +42,14 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   const checked = checkAdminOptions(options);
   const { logger, instance, limits } = checked;
   const closing = new AbortController();
+  const withdrawn = new AbortController();
   const audit = new Audit(logger, instance);
   const context: AdminContext = {
     options: checked,
     audit,
     bodies: new BodyReader(limits),
     closing: closing.signal,
+    withdrawn: withdrawn.signal,
   };
   const sockets = new OpenSockets(limits.connections);
   const server = createServer(checked);
@@ -72,7 +79,13 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
     closed ??= close();
     return closed;
   };
-  return { port, url: urlOf(checked, address, port), close: closeOnce, [Symbol.asyncDispose]: closeOnce };
+  return {
+    port,
+    url: urlOf(checked, address, port),
+    withdraw: () => withdrawn.abort(),
+    close: closeOnce,
+    [Symbol.asyncDispose]: closeOnce,
+  };
 }
 
 function createServer({ tls, limits }: CheckedAdmin): Server {

@@ -29,7 +29,7 @@ export class Collector {
 
   constructor(source: MetricsSource, options: MetricsOptions) {
     const { labels, prefix } = checkOptions(options);
-    checkSources(source, options.journal);
+    checkSources(source, options);
     this.#source = source;
     this.#options = options;
     this.#labels = labels;
@@ -39,7 +39,7 @@ export class Collector {
 
   /** One list of samples for each of `families`, in their order; empty where there is nothing to show. */
   collect(): MetricSample[][] {
-    const reading = readSources(this.#source, this.#options.journal);
+    const reading = readSources(this.#source, this.#options);
     return metricFamilies.map((family) =>
       family.samples(reading).map(({ name, labels, value }) => ({
         name: this.#rename(name),

@@ -13,6 +13,9 @@ export type MetricUnit =
   | 'nodes'
   | 'calls'
   | 'directives'
+  | 'requests'
+  | 'pushes'
+  | 'replies'
   | null;
 
 export interface MetricSample {

@@ -9,5 +9,5 @@ export {
   type PrometheusRegistry,
   registerPrometheus,
 } from './prometheus.js';
-export type { JournalSource, MetricsSource } from './reading.js';
+export type { JournalSource, MetricsSource, OtherSources, SupervisorSource } from './reading.js';
 export { metricFamilies } from './table.js';

@@ -1,10 +1,8 @@
 import { AckgateError } from '../errors.js';
-import type { JournalSource } from './reading.js';
+import type { OtherSources } from './reading.js';
 import { metricFamilies } from './table.js';
 
-export interface MetricsOptions {
-  /** Shown as `ackgate_journal_…` when given. */
-  journal?: JournalSource;
+export interface MetricsOptions extends OtherSources {
   /** Put on every series, to tell several stages apart, such as `{ stage: 'eu' }`. Bounded values only. */
   labels?: Readonly<Record<string, string>>;
   /** What names begin with instead of `ackgate_`. */

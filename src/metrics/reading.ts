@@ -2,6 +2,7 @@ import type { DirectiveStore } from '../diagnosis/directive.js';
 import { AckgateError } from '../errors.js';
 import type { StageStatus } from '../stage/status.js';
 import type { TimingHistograms } from '../stage/timings.js';
+import type { SupervisorStatus } from '../supervisor/counters.js';
 
 /** What metrics are read from: a `Stage`, an `OpenedStage` or an `InlineStage`. */
 export interface MetricsSource {
@@ -17,6 +18,20 @@ export interface JournalSource {
   readonly failure?: Error | null;
 }
 
+/** A `Supervisor`. */
+export interface SupervisorSource {
+  /** Null: there is none at the moment. */
+  status(): SupervisorStatus | null;
+}
+
+/** What is shown beside the stage. */
+export interface OtherSources {
+  /** Shown as `ackgate_journal_…` when given. */
+  journal?: JournalSource;
+  /** Shown as `ackgate_supervisor_…` when given. */
+  supervisor?: SupervisorSource;
+}
+
 /** Everything that one collection goes by, read once. */
 export interface Reading {
   readonly status: StageStatus;
@@ -25,6 +40,7 @@ export interface Reading {
   readonly timings: TimingHistograms | null;
   readonly directives: DirectivesReading | null;
   readonly journal: JournalReading | null;
+  readonly supervisor: SupervisorStatus | null;
 }
 
 export interface DirectivesReading {
@@ -40,7 +56,7 @@ export interface JournalReading {
 }
 
 /** Takes one consistent copy of the status block, and looks at the other sources. Holds no lock of the stage. */
-export function readSources(source: MetricsSource, journal: JournalSource | undefined): Reading {
+export function readSources(source: MetricsSource, { journal, supervisor }: OtherSources): Reading {
   const status = source.status();
   const store = source.diagnosis?.store ?? null;
   return {
@@ -49,6 +65,7 @@ export function readSources(source: MetricsSource, journal: JournalSource | unde
     timings: source.timings ?? null,
     directives: store === null ? null : readDirectives(store),
     journal: journal === undefined ? null : readJournal(journal),
+    supervisor: supervisor?.status() ?? null,
   };
 }
 
@@ -70,11 +87,14 @@ function readJournal(journal: JournalSource): JournalReading {
   return { persisted, lastSequence: journal.lastSequence, failed: (journal.failure ?? null) !== null };
 }
 
-export function checkSources(source: MetricsSource, journal: JournalSource | undefined): void {
+export function checkSources(source: MetricsSource, { journal, supervisor }: OtherSources): void {
   if (typeof source?.status !== 'function') {
     throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', 'stage must be a stage, with its status()');
   }
   if (journal !== undefined && typeof journal?.primaryCursor !== 'number') {
     throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', 'options.journal must be a journal');
+  }
+  if (supervisor !== undefined && typeof supervisor?.status !== 'function') {
+    throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', 'options.supervisor must be a supervisor');
   }
 }

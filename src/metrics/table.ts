@@ -13,6 +13,7 @@ import {
   seconds,
 } from './family.js';
 import { summaryFamilies } from './summaries.js';
+import { supervisorFamilies } from './supervisor.js';
 import { packageVersion } from './version.js';
 
 const modes = [
@@ -418,4 +419,5 @@ export const metricFamilies: readonly MetricFamily[] = [
   ...summaryFamilies,
   ...diagnosis,
   ...journal,
+  ...supervisorFamilies,
 ];

@@ -1,6 +1,7 @@
 import type { StageStatus } from '#ackgate/index.js';
 import type { MetricsSource } from '#ackgate/metrics/index.js';
 import { type StatusField, statusFields, statusIndex, toStageStatus } from '#ackgate/stage/status.js';
+import { newCounters, type SupervisorStatus } from '#ackgate/supervisor/counters.js';
 
 /** An hour after the start of the clock. */
 const nowNs = 3600e9;
@@ -29,4 +30,10 @@ export function sourceOf(status: StageStatus): MetricsSource & { reads: number }
       return status;
     },
   };
+}
+
+/** A supervisor as it stands with these figures, and with zeros for all others. */
+export function supervisorWith(set: Partial<SupervisorStatus> = {}): { status(): SupervisorStatus } {
+  const gauges = { state: 'running', active: 0, attached: 0, handling: 0, pendingPushes: 0 } as const;
+  return { status: () => ({ ...gauges, ...newCounters(), ...set }) };
 }

@@ -13,13 +13,14 @@ export function healthRoute({ options }: AdminContext): Route {
 }
 
 /** Readiness: whether orders sent here can be acknowledged. */
-export function readyRoute({ options }: AdminContext): Route {
+export function readyRoute({ options, withdrawn }: AdminContext): Route {
   const GET = () => {
     const { stage, hangMs, journal } = options;
     const status = stage.status();
     const health = stageHealth(status, monotonicNow(), hangMs);
     const failed = journal !== null && journal.failure !== null;
     const reasons = whyNotReady(status, health, failed, options);
+    if (withdrawn.aborted) reasons.unshift('shutting_down');
     return json(reasons.length === 0 ? 200 : 503, {
       ok: reasons.length === 0,
       reasons,

@@ -2,6 +2,7 @@ import { AckgateError } from '../../errors.js';
 import type { JournalSource } from '../../metrics/index.js';
 import { type Answer, refusal } from '../answer.js';
 import type { AdminContext, Route } from '../context.js';
+import { supervisorOf } from '../supervisor-status.js';
 
 interface MetricsText {
   readonly contentType: string;
@@ -13,13 +14,14 @@ const textFormat = 'text/plain; version=0.0.4; charset=utf-8';
 /** Prometheus' text. Calls at the same time share one: many scrapers cost no more than one. */
 export function metricsRoute({ options }: AdminContext): Route {
   const { stage, metrics, journal } = options;
+  const supervisor = supervisorOf(options);
   let source: MetricsText | null = metrics === null ? null : { contentType: textFormat, metrics };
   let underway: Promise<Answer> | null = null;
 
   const collect = async (): Promise<Answer> => {
     if (source === null) {
       const { createPrometheusRegistry } = await import('../../metrics/index.js');
-      source = createPrometheusRegistry(stage, isSource(journal) ? { journal } : {});
+      source = createPrometheusRegistry(stage, { supervisor, ...(isSource(journal) && { journal }) });
     }
     return { status: 200, type: source.contentType, body: await source.metrics() };
   };

@@ -4,12 +4,14 @@ import { monotonicNow } from '../../shared/clock.js';
 import { describe } from '../../shared/describe.js';
 import { json } from '../answer.js';
 import type { AdminContext, Route } from '../context.js';
+import { supervisorOf } from '../supervisor-status.js';
 
 const modes = ['local', 'hybrid', 'durably-replicated', 'replicated'] as const;
 
 /** Everything that the live page shows, in one document without secrets. */
 export function statusRoute({ options }: AdminContext): Route {
   const { stage, store, token, instance, extra, logger } = options;
+  const supervisor = supervisorOf(options);
   let complained = false;
 
   /** The application's figures; null when it can't tell them. */
@@ -33,6 +35,7 @@ export function statusRoute({ options }: AdminContext): Route {
       timings: Object.fromEntries(
         Object.entries(stage.timings).map(([name, histogram]) => [name, summary(histogram)]),
       ),
+      supervisor: supervisor.status(),
       directives: directives(),
       diagnosis: { baseline: stage.diagnosis.baseline, kinds: Object.keys(stage.diagnosis.kinds) },
       admin: { directives: token !== null && store !== null, mode: token !== null },
