@@ -9,7 +9,9 @@ import { huntForm } from '#ackgate/sim/mutants/hunt.js';
 import { applyPatch } from '#ackgate/sim/mutants/patch.js';
 
 const cli = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
-const ids = Array.from({ length: 35 }, (_, index) => `M${String(index + 1).padStart(2, '0')}`);
+const numbered = (letter: string, count: number) =>
+  Array.from({ length: count }, (_, index) => `${letter}${String(index + 1).padStart(2, '0')}`);
+const ids = [...numbered('M', 35), ...numbered('V', 17)];
 
 function run(...args: string[]) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [cli, 'sim', 'mutants', ...args], {
@@ -121,9 +123,9 @@ describe('ackgate sim mutants', () => {
     const { mutants: results } = JSON.parse(stdout);
     for (const result of results) {
       expect(result, JSON.stringify(result)).toEqual({
-        id: expect.stringMatching(/^M\d\d$/),
+        id: expect.stringMatching(/^[MV]\d\d$/),
         found: true,
-        invariant: expect.stringMatching(/^I\d\d(,I\d\d)*$/),
+        invariant: expect.stringMatching(/^[IS]\d\d(,[IS]\d\d)*$/),
         seeds: expect.any(Number),
         message: expect.any(String),
       });

@@ -99,7 +99,8 @@ function readScenario(file: string): Scenario {
   return WrongCall.guard('', () => checkScenario((scenario ?? value) as Scenario));
 }
 
-function refuse(name: string, others: Record<string, unknown>): void {
+/** Options that can't be given together with this one. */
+export function refuse(name: string, others: Record<string, unknown>): void {
   const other = Object.keys(others).find((key) => others[key] !== undefined);
   if (other !== undefined) throw new WrongCall(invalid, `${name} and ${other} don't go together`);
 }

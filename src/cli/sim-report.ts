@@ -1,4 +1,5 @@
 import { invariants } from '../sim/failure.js';
+import { supervisorInvariants } from '../sim/supervisor/invariants.js';
 import type { Coverage } from '../sim/swarm/index.js';
 import type { NativeOutcome } from './sim-native.js';
 
@@ -44,8 +45,13 @@ export function printReport(report: SimReport, write: (text: string) => void): v
   line(report.ok ? 'ok' : 'failed');
 }
 
-function printFailure({ seed, invariant, message, command, scenario }: FailureReport, line: Line): void {
-  const meaning = (invariants as Record<string, string>)[invariant];
+const meanings: Record<string, string> = { ...invariants, ...supervisorInvariants };
+
+export function printFailure(
+  { seed, invariant, message, command, scenario }: FailureReport,
+  line: Line,
+): void {
+  const meaning = meanings[invariant];
   line(`seed ${seed} broke ${invariant}${meaning === undefined ? '' : ` (${meaning})`}`);
   line(`  what happened  ${message.trim().replaceAll('\n', '\n  ')}`);
   line(`  again          ${command}`);
@@ -82,10 +88,10 @@ function printNative(native: NativeOutcome, line: Line): void {
 
 type Line = (text: string) => void;
 
-function counted(count: number, noun: string): string {
+export function counted(count: number, noun: string): string {
   return `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-function seconds(ms: number): string {
+export function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(1)} s`;
 }

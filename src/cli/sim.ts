@@ -14,6 +14,7 @@ import {
   wholeNumber,
 } from './sim-options.js';
 import { type FailureReport, printReport, type SimReport } from './sim-report.js';
+import { addSupervisorCommand } from './sim-supervisor.js';
 import { addWhatifCommand } from './sim-whatif.js';
 
 /** So many failures are made short: each takes some seconds. */
@@ -56,6 +57,7 @@ Examples:
     .action(run)
     // Also behind the subcommands.
     .hook('postAction', settle);
+  addSupervisorCommand(sim);
   addWhatifCommand(sim);
   addMutantsCommand(sim);
 }

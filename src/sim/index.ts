@@ -15,6 +15,19 @@ export { checkScenario, type ScenarioDifference, scenarioDifference } from './sc
 export { type ShrinkOptions, type ShrunkScenario, shrinkScenario } from './shrink.js';
 export { type SimulateOptions, scenarioOf, simulate } from './simulate.js';
 export {
+  type SupervisorFailure,
+  type SupervisorInvariant,
+  supervisorInvariants,
+} from './supervisor/invariants.js';
+export { type SimulateSupervisorOptions, type SupervisorRun, simulateSupervisor } from './supervisor/run.js';
+export { drawSupervisorScenario, type SupervisorScenario } from './supervisor/scenario.js';
+export {
+  type SupervisorSweep,
+  type SupervisorSweepFailure,
+  type SupervisorSweepOptions,
+  sweepSupervisor,
+} from './supervisor/sweep.js';
+export {
   type Coverage,
   runSwarm,
   type SeedFailure,

@@ -3,6 +3,7 @@ import { egressMutants } from './egress-mutants.js';
 import { gateMutants } from './gate-mutants.js';
 import type { Patch } from './patch.js';
 import { stageMutants } from './stage-mutants.js';
+import { supervisorMutants } from './supervisor-mutants.js';
 
 /** A defect that response stages have had, and how it is put back. */
 export interface Mutant {
@@ -18,6 +19,8 @@ export interface MutantForm {
   readonly patches: readonly Patch[];
   /** Instead of a patch, or with it: what the world around the stage does. */
   readonly options?: RunOptions;
+  /** Where it is looked for (default: the stage's world). */
+  readonly world?: 'supervisor';
 }
 
 const native = (id: string, title: string): Mutant => ({ id, title, part: 'C++', forms: [] });
@@ -27,6 +30,7 @@ export const mutants: readonly Mutant[] = [
   ...gateMutants,
   ...egressMutants,
   ...stageMutants,
+  ...supervisorMutants,
   native('M13', 'EINTR after submission: stale completions applied to changed buffers, bytes sent twice'),
   native('M14', 'a failed submit leaves entries queued that point at buffers changed since'),
   native('M23', 'more dirty connections than ring entries crash the stage'),
@@ -52,4 +56,12 @@ export const quickMutants: readonly string[] = [
   'M27',
   'M28',
   'M32',
+  'V01',
+  'V03',
+  'V04',
+  'V05',
+  'V08',
+  'V10',
+  'V12',
+  'V15',
 ];

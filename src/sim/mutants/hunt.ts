@@ -1,9 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { runNativeMutant } from '../native/index.js';
-import type { RunOptions } from '../run.js';
-import type { Mutant } from './catalogue.js';
+import type { Mutant, MutantForm } from './catalogue.js';
 import { distDir, patchedCopy } from './copy.js';
-import type { Patch } from './patch.js';
 import type { HuntEnd, HuntTask } from './worker.js';
 
 /** Whether, and how, a defect was found. */
@@ -26,12 +24,6 @@ export interface HuntOptions {
   /** Longest time without a seed coming to its end, in milliseconds (default 60,000): the simulator hangs then. */
   stallMs?: number;
   signal?: AbortSignal | undefined;
-}
-
-/** A defect in one of its forms. */
-interface Form {
-  patches: readonly Patch[];
-  options?: RunOptions;
 }
 
 const seedsDefault = 2000;
@@ -63,12 +55,20 @@ export async function huntMutant(mutant: Mutant, options: HuntOptions = {}): Pro
 }
 
 /** Looks for whatever is wrong with a copy of the package into which this was put. */
-export async function huntForm(id: string, form: Form, options: HuntOptions = {}): Promise<MutantResult> {
+export async function huntForm(
+  id: string,
+  form: MutantForm,
+  options: HuntOptions = {},
+): Promise<MutantResult> {
   const { seeds = seedsDefault, dist = distDir, stallMs = stallMsDefault, signal } = options;
   signal?.throwIfAborted();
   const copy = await patchedCopy(id, form.patches, dist);
   try {
-    const end = await run({ dir: copy.dir, seeds, options: form.options ?? {} }, stallMs, signal);
+    const end = await run(
+      { dir: copy.dir, seeds, options: form.options ?? {}, world: form.world ?? 'stage' },
+      stallMs,
+      signal,
+    );
     const { failure, broken } = end;
     if (failure !== null) {
       const { invariant, message } = failure;

@@ -36,8 +36,12 @@ export function addAttempt(tally: Tally, seed: number, { failure, result }: Atte
   addCounts(tally.fired, result.fired);
   addCounts(tally.drops, result.drops);
   addCounts(tally.reached, result.reached);
-  // By its seed, so that two seeds can't change places.
-  tally.hash = BigInt.asUintN(64, tally.hash + BigInt(`0x${result.hash}`) * BigInt(2 * seed + 1));
+  addHash(tally, seed, result.hash);
+}
+
+/** By the run's number, such as its seed, so that two can't change places. */
+export function addHash(tally: Pick<Tally, 'hash'>, number: number, hash: string): void {
+  tally.hash = BigInt.asUintN(64, tally.hash + BigInt(`0x${hash}`) * BigInt(2 * number + 1));
 }
 
 /** A seed of which nothing is known but that it failed. */
@@ -59,7 +63,7 @@ export function addTally(sum: Tally, tally: Tally): void {
   sum.hash = BigInt.asUintN(64, sum.hash + tally.hash);
 }
 
-export function hashText(tally: Tally): string {
+export function hashText(tally: Pick<Tally, 'hash'>): string {
   return tally.hash.toString(16).padStart(16, '0');
 }
 
@@ -68,7 +72,7 @@ function keepLowest({ failures }: Tally): void {
   if (failures.length > detailsMax) failures.length = detailsMax;
 }
 
-function addCounts(sum: Record<string, number>, counts: Readonly<Record<string, number>>): void {
+export function addCounts(sum: Record<string, number>, counts: Readonly<Record<string, number>>): void {
   for (const [name, count] of Object.entries(counts)) sum[name] = (sum[name] ?? 0) + count;
 }
 
