@@ -19,12 +19,16 @@ import {
   responseBytes,
 } from '#ackgate/demo/protocol.js';
 import { MatchingServer } from '#ackgate/demo/server.js';
+import { ControlTag } from '#ackgate/index.js';
+import { DisconnectReason } from '#ackgate/supervisor/index.js';
 
 /** A client that takes its time: it shows frames as they are, and can send nonsense. */
 class RawClient {
   readonly socket: Socket;
   readonly responses: (Response & { number: number })[] = [];
   ends = 0;
+  /** Of the disconnect frames that it was sent. */
+  readonly reasons: number[] = [];
   closed = false;
   readonly #frames = new FrameReader(responseBytes);
   #changed = () => {};
@@ -61,7 +65,8 @@ class RawClient {
   #read(chunk: Buffer): void {
     this.#frames.push(chunk);
     for (let body = this.#frames.next(); body !== null; body = this.#frames.next()) {
-      if (body[0] === 0x02) this.ends++;
+      if (body[0] === ControlTag.endOfBatch) this.ends++;
+      else if (body[0] === ControlTag.disconnect) this.reasons.push(body[1]);
       else if (body[0] >= 0x10) this.responses.push(decodeResponse(body)!);
     }
     this.#changed();
@@ -72,9 +77,9 @@ let directory: string;
 let server: MatchingServer;
 let clients: RawClient[];
 
-async function start(policy = 'local'): Promise<void> {
+async function start(policy = 'local', connections = 64): Promise<void> {
   server = await MatchingServer.start(
-    { directory, port: 0, policy, backend: 'auto', connections: 64 },
+    { directory, port: 0, policy, backend: 'auto', connections },
     (error) => {
       throw error;
     },
@@ -188,8 +193,6 @@ describe('a connection that talks nonsense ends, and only this one', () => {
   const good = encodeRequest(logon(1));
   test.each([
     ['an unknown tag', frame(0x7f, 0, 0, 0, 1, 0, 0, 0)],
-    ['a frame that is too long', Buffer.from([0xff, 0xff, 0xff, 0x7f])],
-    ['an empty frame', Buffer.from([0, 0, 0, 0])],
     ['an order before the logon', encodeRequest(limit(1, Side.buy, 10, 1))],
     ['a second logon', Buffer.concat([good, good])],
   ])('%s', async (_, bytes) => {
@@ -200,9 +203,50 @@ describe('a connection that talks nonsense ends, and only this one', () => {
     one.socket.write(bytes);
     await one.until(() => one.closed);
     expect(one.responses.at(-1)).toMatchObject({ tag: ResponseTag.rejected, code: RejectReason.malformed });
+    expect(one.reasons).toEqual([]);
     await other.send(limit(1, Side.buy, 10, 1)).answers(2);
     expect(other.closed).toBe(false);
   });
+
+  test.each([
+    ['a frame that is too long', Buffer.from([0xff, 0xff, 0xff, 0x7f]), DisconnectReason.oversizeFrame],
+    [
+      'a frame one byte too long',
+      frame(...good.subarray(4), ...Buffer.alloc(9)),
+      DisconnectReason.oversizeFrame,
+    ],
+    ['an empty frame', Buffer.from([0, 0, 0, 0]), DisconnectReason.malformedFrame],
+  ])('%s, which is no frame at all', async (_, bytes, reason) => {
+    await start();
+    const other = client().send(logon(7));
+    await other.answers(1);
+    const one = client().send(logon(1));
+    one.socket.write(bytes);
+    await one.until(() => one.closed);
+    expect(one.responses.map(({ tag }) => tag)).toEqual([ResponseTag.loggedOn]);
+    expect(one.reasons).toEqual([reason]);
+    await other.send(limit(1, Side.buy, 10, 1)).answers(2);
+    expect(other.closed).toBe(false);
+  });
+});
+
+test('one client too many is told so, and there is room again when another has gone', async () => {
+  await start('local', 2);
+  const [one, two] = [client().send(logon(1)), client().send(logon(2))];
+  await Promise.all([one.answers(1), two.answers(1)]);
+  const third = client();
+  await third.until(() => third.closed);
+  expect(third.reasons).toEqual([DisconnectReason.tooManyConnections]);
+  one.send({ tag: RequestTag.logoff, requestId: 1 });
+  await one.until(() => one.closed);
+  expect(one.responses.at(-1)).toMatchObject({ tag: ResponseTag.loggedOff });
+  expect(one.reasons).toEqual([]);
+  // The client may see the end before the server has noted it.
+  let fourth = client().send(logon(3));
+  while (await fourth.until(() => fourth.closed || fourth.ends > 0).then(() => fourth.closed)) {
+    fourth = client().send(logon(3));
+  }
+  await two.send(limit(1, Side.buy, 10, 1)).answers(2);
 });
 
 test('a client that ends its requests gets all of its answers, then the end of the stream', async () => {
@@ -214,29 +258,62 @@ test('a client that ends its requests gets all of its answers, then the end of t
   expect(one.ends).toBe(501);
 });
 
+/** Until the server takes no more requests: ring and outbox are full. */
+async function untilFull(): Promise<number> {
+  let before = -1;
+  while (before !== server.status().lastSequence || before === 0) {
+    before = server.status().lastSequence;
+    await sleep(200);
+  }
+  return before;
+}
+
 test('far more requests at once than the ring has room for are all answered, in order', async () => {
   await start();
-  const count = 60_000;
   const one = client().send(logon(1));
+  await one.answers(1);
+  await server.pauseJournal();
+  const count = 60_000;
   for (let i = 1; i <= count; i++) one.socket.write(encodeRequest(limit(i, Side.buy, 10, 1)));
+  expect(await untilFull()).toBeLessThan(count);
+  server.resumeJournal();
   const answers = await one.answers(count + 1);
   expect(answers.map(({ number }) => number)).toEqual(Array.from({ length: count + 1 }, (_, i) => i + 1));
   expect(server.status().dropsOverflow).toBe(0);
 });
 
-test('with the gate closed nothing is answered, reading stops, and closing still ends', async () => {
+test('a request waits for room for all of its answers, and others wait for that', async () => {
+  await start();
+  const [maker, taker] = [client().send(logon(1)), client().send(logon(2))];
+  const makers = 3000;
+  for (let i = 1; i <= makers; i++) maker.socket.write(encodeRequest(limit(i, Side.sell, 10, 1)));
+  await Promise.all([maker.answers(makers + 1), taker.answers(1)]);
+  await server.pauseJournal();
+  // They leave too little room in the ring for all the fills of the next one.
+  const fillers = 14_000;
+  for (let i = 1; i <= fillers; i++) taker.socket.write(encodeRequest(limit(i, Side.buy, 9, 1)));
+  while (server.status().lastSequence < makers + fillers) await sleep(10);
+  taker.send(limit(fillers + 1, Side.buy, 10, makers), limit(fillers + 2, Side.buy, 9, 1));
+  while (server.status().lastSequence < makers + fillers + 1) await sleep(10);
+  maker.send({ tag: RequestTag.query, requestId: makers + 1, target: 1 });
+  server.resumeJournal();
+  await Promise.all([taker.answers(fillers + 3), maker.answers(makers + 2)]);
+  for (const one of [maker, taker]) {
+    expect(one.responses.map(({ number }) => number)).toEqual(one.responses.map((_, i) => i + 1));
+  }
+  expect(taker.responses).toHaveLength(1 + fillers + (1 + makers) + 1);
+  expect(maker.responses).toHaveLength(1 + makers + makers + 1);
+  expect(maker.responses.at(-1)).toMatchObject({ tag: ResponseTag.orderState, code: OrderStatus.filled });
+});
+
+test('with the gate closed nothing is answered, no more is taken, and closing still ends', async () => {
   await start('persisted>=2');
   const one = client().send(logon(1));
   for (let i = 1; i <= 60_000; i++) one.socket.write(encodeRequest(limit(i, Side.buy, 10, 1)));
-  let before = -1;
-  // The server reads until ring and queue are full, and then no more.
-  while (before !== server.status().lastSequence || before === 0) {
-    before = server.status().lastSequence;
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-  expect(before).toBeLessThan(60_000);
+  expect(await untilFull()).toBeLessThan(60_000);
   // But for the logon: it was answered before there was anything to wait for.
   expect(one.responses.map(({ tag }) => tag)).toEqual([ResponseTag.loggedOn]);
+  expect(one.closed).toBe(false);
 });
 
 test('a server that is told to end while it starts ends', async () => {

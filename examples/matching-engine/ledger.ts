@@ -89,6 +89,11 @@ export class Ledger {
     return this.#outstanding.length - this.#head;
   }
 
+  /** Highest sequence that a response has named: all up to it was durable when it was sent. */
+  get lastSequence(): number {
+    return this.#lastSequence;
+  }
+
   get nextRequestId(): number {
     return this.#lastRequestId + 1;
   }

@@ -3,6 +3,7 @@ import type { Stage, StageOptions } from 'ackgate';
 import { type AdminServer, startAdminServer } from 'ackgate/admin';
 import { InMemoryStore } from 'ackgate/directives';
 import type { FileJournal } from 'ackgate/journal';
+import type { Supervisor } from 'ackgate/supervisor';
 
 /** What the clients see, told once a second by who runs them. */
 export interface ClientFigures {
@@ -14,6 +15,8 @@ export interface ClientFigures {
 export interface Operations {
   stage: Stage;
   journal: FileJournal;
+  /** None before there is one. */
+  supervisor: () => Pick<Supervisor, 'status'> | undefined;
   /** 0: any free one. */
   port: number;
   /** Who knows it may change things. Empty: nobody may. */
@@ -23,14 +26,15 @@ export interface Operations {
   figures: () => object;
 }
 
-/** Serves all of it on loopback. The caller closes the server together with the stage. */
+/** Serves all of it on loopback, until the supervisor whose `health` it is shuts down. */
 export function startOperations(options: Operations): Promise<AdminServer> {
-  const { stage, journal, port, token, logger, figures } = options;
+  const { stage, journal, supervisor, port, token, logger, figures } = options;
   const store = new InMemoryStore();
   stage.diagnosis.follow(store);
   return startAdminServer({
     stage,
     journal,
+    supervisor,
     store,
     port,
     ...(token !== '' && { token }),

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Stage } from 'ackgate';
 
 /** What the stage is to know about a response. */
@@ -16,13 +17,18 @@ export interface Envelope {
 
 type Step = () => 'done' | 'full';
 
+/** How long to wait before trying a full ring again, in milliseconds. */
+const retryMs = 1;
+
 /**
  * What is on its way into the stage's ring. Normally that is nothing: a response goes straight in. While the ring
- * is full, responses queue here in order, and the server stops reading requests, which is what bounds the queue.
+ * is full, responses queue here in order, and no more requests are dealt with, which is what bounds the queue: it holds
+ * the answers to one request at most.
  */
 export class Outbox {
   readonly #stage: Stage;
   readonly #queue: Step[] = [];
+  #retry: Promise<void> | null = null;
   // One object for all records: `tryPublish` copies what is in it.
   readonly #record = {
     connectionId: 0,
@@ -51,15 +57,16 @@ export class Outbox {
     this.#queue.push(() => this.#tryPublish(connectionId, copy, envelope));
   }
 
-  /** Ends a connection in order, behind everything that was published for it. */
-  disconnect(connectionId: number): void {
-    const step = () =>
-      this.#stage.disconnect(connectionId, { when: 'drained' }) === 'full' ? 'full' : 'done';
-    if (this.blocked || step() === 'full') this.#queue.push(step);
+  /** Tries again what waits, in a moment. Those who wait meanwhile go on in the order in which they came. */
+  retry(): Promise<void> {
+    this.#retry ??= sleep(retryMs).then(() => {
+      this.#retry = null;
+      this.#flush();
+    });
+    return this.#retry;
   }
 
-  /** Tries again what waits. */
-  flush(): void {
+  #flush(): void {
     let done = 0;
     while (done < this.#queue.length && this.#queue[done]() === 'done') done++;
     this.#queue.splice(0, done);

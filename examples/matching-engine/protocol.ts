@@ -36,7 +36,8 @@
  *   | 40–43 | place of a fill among those of its sequence, from 0                                 |
  *   | 44–47 | CRC-32 of the bytes before                                                          |
  *
- * An end-of-batch frame follows the last answer to each request.
+ * An end-of-batch frame follows the last answer to each request. What is no request at all is rejected, and its connection
+ * ends; a frame that is empty, or longer than any request, ends it with a disconnect frame that says why.
  */
 import { crc32 } from 'node:zlib';
 import { marketPrice, OrderStatus, Side } from './order-book.js';

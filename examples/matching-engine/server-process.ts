@@ -3,6 +3,7 @@
  * program with an IPC channel it reports there, and ends when the channel does; by hand it prints lines. The admin
  * token comes in the environment, where other users of the machine can't read it: ACKGATE_ADMIN_TOKEN.
  */
+import { watchSignals } from 'ackgate/supervisor';
 import pino from 'pino';
 import type { ClientFigures } from './operations.js';
 import { MatchingServer, type ServerConfig, type ServerStatus } from './server.js';
@@ -38,12 +39,12 @@ let ending = false;
 
 async function main(): Promise<void> {
   const config: ServerConfig = { ...defaults, ...JSON.parse(process.argv[2] ?? '{}') };
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    // A Ctrl-C reaches the whole group of processes; under a parent it is the parent who ends this one in order.
-    process.on(signal, () => {
-      if (signal === 'SIGTERM' || !managed) end(0);
-    });
-  }
+  watchSignals(
+    { start: () => end(0), hurry: () => server?.hurry() },
+    { signals: managed ? ['SIGTERM'] : ['SIGTERM', 'SIGINT'] },
+  );
+  // A Ctrl-C reaches the whole group of processes; under a parent it is the parent who ends this one in order.
+  if (managed) process.on('SIGINT', () => {});
   process.on('disconnect', () => end(0));
   process.on('message', (command: ServerCommand) => {
     if (command === 'close') end(0);

@@ -1,29 +1,15 @@
-/**
- * The server around the engine. For every command: journal it, apply it, publish the answers under its sequence.
- * The stage holds them until the journal (and whatever the policy asks for) has that sequence.
- */
+/** The server around the engine: a stage, a journal, a supervisor for the connections, and an end in order. */
 import { once } from 'node:events';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { monotonicNow, type Stage, type StageOptions, type StageStatus, startStage } from 'ackgate';
+import { type AddressInfo, createServer, type Server } from 'node:net';
+import { type Stage, type StageOptions, type StageStatus, startStage } from 'ackgate';
 import type { AdminServer } from 'ackgate/admin';
 import { FileJournal } from 'ackgate/journal';
-import { commandBytesMax, decodeCommand, encodeCommand } from './command-log.js';
+import { type Service, type Supervisor, supervise } from 'ackgate/supervisor';
+import { decodeCommand } from './command-log.js';
 import { Engine } from './engine.js';
-import { FrameReader } from './frames.js';
 import { type ClientFigures, startOperations } from './operations.js';
-import { Outbox } from './outbox.js';
-import {
-  type Command,
-  decodeRequest,
-  encodeResponse,
-  RejectReason,
-  RequestTag,
-  type Response,
-  ResponseTag,
-  requestBytesMax,
-  response,
-  responseBytes,
-} from './protocol.js';
+import { ResponseTag, requestBytesMax, responseBytes } from './protocol.js';
+import { Requests, type Session } from './requests.js';
 
 export interface ServerConfig {
   /** Where the journal is. */
@@ -34,6 +20,8 @@ export interface ServerConfig {
   backend: 'auto' | 'uring' | 'posix';
   /** Most connections at once. */
   connections: number;
+  /** How long the end waits for requests and answers under way, in milliseconds (default 3000). */
+  drainMs?: number;
   /** Where health, metrics and the live page are; 0: any free port (default: nowhere). */
   adminPort?: number | undefined;
   /** Who knows it may change things there (default: nobody may). */
@@ -46,54 +34,25 @@ export interface ServerStatus extends StageStatus {
   clientIdMax: number;
 }
 
-interface Session {
-  readonly connectionId: number;
-  readonly socket: Socket;
-  readonly frames: FrameReader;
-  /** 0 before the logon. */
-  clientId: number;
-  /** Responses published to this connection. */
-  responses: number;
-  /** When the latest of its requests was read. */
-  readNs: number;
-  /** A frame that was read and found no room in the journal. */
-  held: Buffer | null;
-  /** The client sends no more requests. */
-  ended: boolean;
-  /** The server takes no more requests. */
-  over: boolean;
-}
-
 type Logger = NonNullable<StageOptions['logger']>;
 
 const ringCapacity = 16_384;
-/** How long to wait before trying a full ring or a full journal again, in milliseconds. */
-const retryMs = 1;
-const drainMs = 3000;
-const gated = { last: true, bypass: false };
+/** More than `connections`: those who are one too many are told so. */
+const spareConnections = 64;
+const drainMsDefault = 3000;
 
 export class MatchingServer {
   readonly #stage: Stage;
   readonly #journal: FileJournal;
-  readonly #outbox: Outbox;
   readonly #engine: Engine;
-  readonly #server: Server;
+  readonly #requests: Requests;
   readonly #onFailure: (error: Error) => void;
-  /** By connection id. */
-  readonly #connections = new Map<number, Session>();
-  /** By client id: where a fill goes. A client without a session misses it, and can ask later. */
-  readonly #sessions = new Map<number, Session>();
-  /** Sessions with requests that could not be taken yet. */
-  readonly #stalled = new Set<Session>();
-  readonly #body = Buffer.alloc(responseBytes);
-  readonly #command = Buffer.alloc(commandBytesMax);
-  /** When the request that is being dealt with was read. */
-  #readNs = 0;
-  #retryTimer: NodeJS.Timeout | null = null;
+  readonly #server: Server = createServer({ noDelay: true });
+  #supervisor: Supervisor<Session> | null = null;
   #admin: AdminServer | null = null;
   #clientFigures: ClientFigures | null = null;
   #failed = false;
-  #closing = false;
+  #closed: Promise<void> | null = null;
 
   /**
    * Recovers the book from the journal and listens.
@@ -109,7 +68,7 @@ export class MatchingServer {
       ring: { capacity: ringCapacity, maxPayload: responseBytes },
       policy: config.policy,
       backend: config.backend,
-      connections: config.connections,
+      connections: config.connections + spareConnections,
       ...(logger && { logger }),
       diagnosis: { kinds: ResponseTag },
     });
@@ -123,8 +82,7 @@ export class MatchingServer {
         engine.apply(sequence, clientId, command);
       }
       server = new MatchingServer(stage, journal, engine, onFailure);
-      await server.#listen(config.port);
-      await server.#operate(config, logger);
+      await server.#open(config, logger);
       return server;
     } catch (error) {
       if (server !== null) {
@@ -142,11 +100,7 @@ export class MatchingServer {
     this.#journal = journal;
     this.#engine = engine;
     this.#onFailure = onFailure;
-    this.#outbox = new Outbox(stage);
-    // A client may end its requests and still wait for its answers.
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
-    stage.on('dropped', ({ connectionId }) => this.#forget(connectionId));
-    stage.on('closed', ({ connectionId }) => this.#forget(connectionId));
+    this.#requests = new Requests({ stage, journal, engine, onFailure: (error) => this.#fail(error) });
     stage.on('fatal', (error) => this.#fail(error));
     journal.failed.then((error) => this.#fail(error));
   }
@@ -180,245 +134,72 @@ export class MatchingServer {
   }
 
   /** Takes no more requests, sends what is durable or becomes so in time, and ends. */
-  async close(): Promise<void> {
-    this.#closing = true;
-    this.#server.close();
-    this.#journal.resume();
-    const deadline = performance.now() + drainMs;
-    while (this.#outbox.blocked && !this.#failed && performance.now() < deadline) {
-      await new Promise((resolve) => setTimeout(resolve, retryMs));
-      this.#outbox.flush();
-    }
-    const leftMs = this.#failed ? 0 : Math.max(0, Math.ceil(deadline - performance.now()));
-    await this.#stage.close({ drainMs: leftMs });
-    await this.#admin?.close();
-    if (this.#retryTimer !== null) clearTimeout(this.#retryTimer);
-    for (const { socket } of this.#connections.values()) socket.destroy();
-    await this.#journal.close();
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
   }
 
-  async #listen(port: number): Promise<void> {
+  /** Makes `close` wait no longer for what is not durable yet. */
+  hurry(): void {
+    this.#supervisor?.hurry();
+  }
+
+  async #open({ port, connections, drainMs, ...config }: ServerConfig, logger?: Logger): Promise<void> {
+    const { adminPort, adminToken: token = '' } = config;
+    const supervisor = () => this.#supervisor ?? undefined;
+    if (adminPort !== undefined) {
+      this.#admin = await startOperations({
+        stage: this.#stage,
+        journal: this.#journal,
+        supervisor,
+        port: adminPort,
+        token,
+        logger,
+        figures: () => ({ openOrders: this.#engine.book.openOrders, ...this.#clientFigures }),
+      });
+    }
+    this.#supervisor = supervise<Session>(this.#server, {
+      stage: this.#stage,
+      onConnection: Requests.newSession,
+      onFrame: (client, body) => this.#requests.handle(client, body),
+      services: [this.#requests, durable(this.#journal)],
+      limits: { connections, frameBytes: requestBytesMax },
+      drainMs: drainMs ?? drainMsDefault,
+      signals: false,
+      ...(this.#admin && { health: this.#admin }),
+      ...(logger && { logger }),
+    });
     this.#server.listen({ port, host: '127.0.0.1', backlog: 4096 });
     await once(this.#server, 'listening');
   }
 
-  async #operate({ adminPort: port, adminToken: token = '' }: ServerConfig, logger?: Logger): Promise<void> {
-    if (port === undefined) return;
-    this.#admin = await startOperations({
-      stage: this.#stage,
-      journal: this.#journal,
-      port,
-      token,
-      logger,
-      figures: () => ({ openOrders: this.#engine.book.openOrders, ...this.#clientFigures }),
-    });
-  }
-
-  #accept(socket: Socket): void {
-    socket.on('error', () => {});
-    let connectionId: number;
+  async #close(): Promise<void> {
     try {
-      connectionId = this.#stage.attach(socket);
-    } catch {
-      // Too many connections, or gone already: this client is turned away, the others don't notice.
-      socket.destroy();
-      return;
-    }
-    const session: Session = {
-      connectionId,
-      socket,
-      frames: new FrameReader(requestBytesMax),
-      clientId: 0,
-      responses: 0,
-      readNs: 0,
-      held: null,
-      ended: false,
-      over: false,
-    };
-    this.#connections.set(connectionId, session);
-    socket.on('data', (chunk) => this.#receive(session, chunk));
-    socket.on('end', () => {
-      session.ended = true;
-      this.#takeRequests(session);
-    });
-    socket.on('close', () => this.#forget(connectionId));
-  }
-
-  #forget(connectionId: number): void {
-    const session = this.#connections.get(connectionId);
-    if (session === undefined) return;
-    session.over = true;
-    this.#connections.delete(connectionId);
-    this.#stalled.delete(session);
-    if (this.#sessions.get(session.clientId) === session) this.#sessions.delete(session.clientId);
-  }
-
-  #receive(session: Session, chunk: Buffer): void {
-    if (session.over || this.#closing) return;
-    session.readNs = monotonicNow();
-    session.frames.push(chunk);
-    this.#takeRequests(session);
-  }
-
-  /** Takes whole requests until there are none left, or no room for what comes of them. */
-  #takeRequests(session: Session): void {
-    this.#readNs = session.readNs;
-    while (!session.over && !this.#closing) {
-      if (this.#outbox.blocked) {
-        this.#stall(session);
-        return;
+      if (this.#supervisor !== null) {
+        await this.#supervisor.shutdown(this.#failed ? { drainMs: 0 } : {});
+      } else {
+        await this.#stage.close({ drainMs: 0 });
+        await this.#admin?.close();
       }
-      const body = session.held ?? session.frames.next();
-      if (body === null) break;
-      session.held = null;
-      if (!this.#take(session, body)) {
-        session.held = Buffer.from(body);
-        this.#stall(session);
-        return;
-      }
+    } finally {
+      this.#requests.stop();
+      await this.#journal.close();
     }
-    if (session.over || this.#closing) return;
-    if (session.frames.malformed) this.#refuse(session);
-    else if (session.ended) this.#finish(session);
-  }
-
-  /** Back-pressure: reads no more from this client, and comes back to it when there is room again. */
-  #stall(session: Session): void {
-    session.socket.pause();
-    this.#stalled.add(session);
-    this.#retryTimer ??= setTimeout(() => this.#retry(), retryMs);
-  }
-
-  #retry(): void {
-    this.#retryTimer = null;
-    this.#outbox.flush();
-    for (const session of [...this.#stalled]) {
-      if (this.#outbox.blocked) break;
-      this.#stalled.delete(session);
-      session.socket.resume();
-      this.#takeRequests(session);
-    }
-    if (this.#stalled.size > 0) this.#retryTimer ??= setTimeout(() => this.#retry(), retryMs);
-  }
-
-  /** Deals with one request. False when it has to be taken again later, because the journal has no room. */
-  #take(session: Session, body: Buffer): boolean {
-    const request = decodeRequest(body);
-    const loggedOn = session.clientId > 0;
-    if (request === null || (request.tag === RequestTag.logon) === loggedOn) {
-      this.#refuse(session);
-      return true;
-    }
-    switch (request.tag) {
-      case RequestTag.logon:
-        this.#logon(session, request.clientId);
-        return true;
-      case RequestTag.query:
-        this.#publish(
-          session,
-          this.#engine.query(session.clientId, request.requestId, request.target),
-          gated,
-        );
-        return true;
-      case RequestTag.logoff: {
-        const { requestId } = request;
-        const { lastSequence: sequence } = this.#engine;
-        this.#publish(session, response(ResponseTag.loggedOff, { requestId, sequence }), gated);
-        this.#finish(session);
-        return true;
-      }
-      default:
-        return this.#execute(session, request, body);
-    }
-  }
-
-  #execute(session: Session, command: Command, body: Buffer): boolean {
-    const { clientId } = session;
-    const refusal = this.#engine.refusal(clientId, command);
-    if (refusal !== null) {
-      // What is out of range is so whatever the book says. That a request was seen before is state, which may
-      // not be durable yet.
-      const bypass = refusal === RejectReason.outOfRange;
-      const { requestId } = command;
-      const { lastSequence: sequence } = this.#engine;
-      const answer = response(ResponseTag.rejected, { requestId, code: refusal, sequence });
-      this.#publish(session, answer, { last: true, bypass });
-      return true;
-    }
-    const sequence = this.#append(encodeCommand(clientId, body, this.#command));
-    if (sequence === 0) return false;
-    const answers = this.#engine.apply(sequence, clientId, command);
-    const last = answers.findLastIndex((answer) => answer.clientId === clientId);
-    for (const [i, answer] of answers.entries()) {
-      const to = this.#sessions.get(answer.clientId);
-      if (to !== undefined) this.#publish(to, answer.response, { last: i === last, bypass: false });
-    }
-    return true;
-  }
-
-  /** The command's sequence, or 0 when there is no room. */
-  #append(record: Buffer): number {
-    try {
-      return this.#journal.append(record);
-    } catch (error) {
-      this.#fail(error as Error);
-      return 0;
-    }
-  }
-
-  #logon(session: Session, clientId: number): void {
-    const older = this.#sessions.get(clientId);
-    // The client came back before its old connection was seen to be dead.
-    if (older !== undefined) {
-      this.#stage.disconnect(older.connectionId, { when: 'now' });
-      this.#forget(older.connectionId);
-    }
-    session.clientId = clientId;
-    // So that directives find the client by its name.
-    this.#stage.diagnosis.setTenant(session.connectionId, `client-${clientId}`);
-    this.#sessions.set(clientId, session);
-    const orderId = this.#engine.lastRequestId(clientId);
-    this.#publish(
-      session,
-      response(ResponseTag.loggedOn, { orderId, sequence: this.#engine.lastSequence }),
-      gated,
-    );
-  }
-
-  /** Publishes under the sequence of the last command applied: the answer may show anything up to it. */
-  #publish(session: Session, answer: Response, { last, bypass }: { last: boolean; bypass: boolean }): void {
-    session.responses++;
-    encodeResponse(answer, session.responses, this.#body);
-    const { tag: kind, requestId } = answer;
-    const { lastSequence: wireSeq } = this.#engine;
-    const receivedNs = this.#readNs;
-    this.#outbox.publish(session.connectionId, this.#body, {
-      wireSeq,
-      last,
-      bypass,
-      kind,
-      requestId,
-      receivedNs,
-    });
-  }
-
-  /** Ends a connection that talks nonsense, and only this one. */
-  #refuse(session: Session): void {
-    const { lastSequence: sequence } = this.#engine;
-    const answer = response(ResponseTag.rejected, { code: RejectReason.malformed, sequence });
-    this.#publish(session, answer, { last: true, bypass: true });
-    this.#finish(session);
-  }
-
-  #finish(session: Session): void {
-    session.over = true;
-    this.#outbox.disconnect(session.connectionId);
-    if (this.#outbox.blocked) this.#retryTimer ??= setTimeout(() => this.#retry(), retryMs);
   }
 
   #fail(error: Error): void {
-    if (this.#failed || this.#closing) return;
+    if (this.#failed || this.#closed !== null) return;
     this.#failed = true;
+    this.#requests.stop();
     this.#onFailure(error);
   }
+}
+
+/** A shutdown leaves nothing in the journal's buffer, not even what a pause held back. */
+function durable(journal: FileJournal): Service<Session> {
+  const flush = () => {
+    journal.resume();
+    return journal.flush();
+  };
+  return { name: 'journal', flush };
 }

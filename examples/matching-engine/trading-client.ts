@@ -27,6 +27,7 @@ export class TradingClient {
   #frames = new FrameReader(responseBytes);
   #loggedOn: (() => void) | null = null;
   #wakeWaiter: (() => void) | null = null;
+  #disconnectReason: number | null = null;
 
   constructor(options: TradingClientOptions) {
     this.clientId = options.clientId;
@@ -39,6 +40,11 @@ export class TradingClient {
     return this.#socket !== null;
   }
 
+  /** Why the server has ended the latest connection, or is about to, as far as it said so. */
+  get disconnectReason(): number | null {
+    return this.#disconnectReason;
+  }
+
   /** Connects and logs on. Resolves with the answer to the logon, rejects when the server can't be reached. */
   connect(port: number): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -47,6 +53,7 @@ export class TradingClient {
       let failure = new Error('the server closed the connection before the logon was answered');
       this.#frames = new FrameReader(responseBytes);
       this.#loggedOn = resolve;
+      this.#disconnectReason = null;
       socket.on('connect', () => {
         this.#socket = socket;
         this.send({ tag: RequestTag.logon, clientId: this.clientId }, performance.now());
@@ -115,8 +122,10 @@ export class TradingClient {
     switch (body[0]) {
       case ControlTag.heartbeat:
       case ControlTag.serverBusy:
-      case ControlTag.disconnect:
       case ControlTag.engineError:
+        return;
+      case ControlTag.disconnect:
+        this.#disconnectReason = body[1];
         return;
       case ControlTag.endOfBatch:
         this.#ended(this.ledger.endOfBatch());

@@ -87,7 +87,7 @@ async function startServer(directory, backend, policy) {
  * Connects everybody, and has everybody ask for every order that they ever placed; the ledgers compare. False when
  * the server died on the way.
  */
-async function askForEverything(clients, port, result) {
+export async function askForEverything(clients, port, result) {
   try {
     await Promise.all(clients.map((client) => client.connect(port)));
   } catch {
@@ -104,7 +104,7 @@ async function askForEverything(clients, port, result) {
 }
 
 /** Trades until the server is gone. */
-async function loadUntil(killed, clients, rate) {
+export async function loadUntil(killed, clients, rate) {
   let running = true;
   killed.then(() => {
     running = false;
@@ -123,7 +123,8 @@ async function openOrders(server) {
   return status.openOrders;
 }
 
-function collect(clients, result) {
+/** What the clients know, and what contradicts it. */
+export function collect(clients, result) {
   result.acknowledged = 0;
   result.violations = [];
   for (const { clientId, ledger } of clients) {
