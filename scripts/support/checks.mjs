@@ -25,10 +25,16 @@ async function checkNative() {
 export const checks = {
   'biome (format, lint)': program('node_modules/@biomejs/biome/bin/biome', 'ci', '.', '--colors=off'),
   'types of src': program('node_modules/typescript/bin/tsc', '-p', '.', '--noEmit'),
-  'types of examples': program(
+  'types of the demo': program(
     'node_modules/typescript/bin/tsc',
     '-p',
     'examples/matching-engine',
+    '--noEmit',
+  ),
+  'types of the request–reply example': program(
+    'node_modules/typescript/bin/tsc',
+    '-p',
+    'examples/request-reply',
     '--noEmit',
   ),
   'types of the live page': program('node_modules/typescript/bin/tsc', '-p', 'src/admin/page'),

@@ -14,6 +14,11 @@ export const projects = [
     sources: 'examples/matching-engine',
     output: 'dist/demo',
   },
+  {
+    config: 'examples/request-reply/tsconfig.json',
+    sources: 'examples/request-reply',
+    output: 'dist/request-reply',
+  },
 ];
 
 /** Files below a folder with one of the endings, as sorted paths that start with the folder. */
