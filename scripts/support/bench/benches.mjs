@@ -5,6 +5,7 @@ export const benches = [
   { name: 'latency', script: 'bench/72-latency.mjs' },
   { name: 'isolation', script: 'bench/62-isolation.mjs' },
   { name: 'scale', script: 'bench/75-scale.mjs' },
+  { name: 'churn', script: 'bench/79-churn.mjs' },
   { name: 'micro', script: 'bench/20-micro.mjs' },
   { name: 'diagnosis', script: 'bench/22-diagnosis.mjs' },
 ];

@@ -122,6 +122,13 @@ const goals = [
     write: number,
   },
   {
+    what: 'largest gap between two answers to one of 100 clients that stay while others come and go',
+    goal: worded('≤ 250 ms', atMost(250)),
+    measured: (results) => results.churn?.busy?.gapMsMax,
+    write: number,
+    unit: 'ms',
+  },
+  {
     what: 'ring, 64 B records, two threads, records a second',
     goal: worded('≥ 10 M', atLeast(10e6)),
     measured: micro('ring-two-threads', 'per second'),

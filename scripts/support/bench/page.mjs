@@ -17,6 +17,7 @@ const titles = {
   latency: 'Latency',
   isolation: 'What sick clients cost the healthy ones',
   scale: 'As connections grow',
+  churn: 'As connections come and go',
   micro: 'The parts alone',
   diagnosis: 'What diagnosis costs',
 };
@@ -77,7 +78,7 @@ const capital = (text) => text[0].toUpperCase() + text.slice(1);
 function introduction(results) {
   const measured = benches.filter(({ name }) => results[name] !== undefined);
   const what =
-    'What it costs to send a response through Ackgate, from the ring in shared memory to the kernel, beside the same work written in C against liburing and beside what one writes with `net.Socket`; how long it takes; what sick clients cost the others; how cost grows with connections; and the parts by themselves.';
+    'What it costs to send a response through Ackgate, from the ring in shared memory to the kernel, beside the same work written in C against liburing and beside what one writes with `net.Socket`; how long it takes; what sick clients cost the others; how cost grows with connections, and what they leave behind; and the parts by themselves.';
   if (measured.length === 0) return `${what}\n\nThere are no results yet: \`npm run bench\` measures.`;
   const missing = benches.filter((bench) => !measured.includes(bench)).map(({ name }) => name);
   return missing.length === 0 ? what : `${what} ${capital(notMeasured)} so far: ${missing.join(', ')}.`;
@@ -97,12 +98,12 @@ function goalsTable(results) {
 }
 
 const method = `Everything goes through loopback TCP, to clients that are C programs in processes of their own, so that a client in
-JavaScript is never what is measured. Variants take turns, round after round, after rounds that only warm up; a ratio is taken
-within each round and its median is given, so that what else the machine does falls on both of its sides. It is therefore
-not always the ratio of the medians. CPU is that of the sending thread, by the thread's own clock; what the kernel does on
-that thread's behalf is part of it. Figures are medians, in parentheses the lower and upper quartile; latencies are percentiles
-of all rounds together, corrected for coordinated omission. Ratios are what can be compared between machines; nanoseconds
-belong to the machine below.
+JavaScript is never what is measured, except where connections come and go. Variants take turns, round after round, after
+rounds that only warm up; a ratio is taken within each round and its median is given, so that what else the machine does
+falls on both of its sides. It is therefore not always the ratio of the medians. CPU is that of the sending thread, by the
+thread's own clock; what the kernel does on that thread's behalf is part of it. Figures are medians, in parentheses the
+lower and upper quartile; latencies are percentiles of all rounds together, corrected for coordinated omission. Ratios are
+what can be compared between machines; nanoseconds belong to the machine below.
 
 The sending thread has a core of its own; clients and, for Ackgate, the engine's thread share the others. What the engine does
 to publish is not in the stage's CPU; in the C programs and with \`net.Socket\` the sending thread takes its frames from its own

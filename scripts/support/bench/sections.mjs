@@ -168,6 +168,43 @@ export function scale(result, chart) {
 
 const optional = (what, value, write = spread) => (middle(value) === null ? [] : [[what, write(value)]]);
 
+const mebibytes = (bytes) => number(bytes / 2 ** 20);
+const held = {
+  fds: 'descriptors',
+  slots: 'connections of the stage',
+  permits: 'permits of the connection limit',
+  pendingPushes: 'pushes that wait for a reply',
+  handling: 'requests being handled',
+};
+
+export function churn(result) {
+  const { quiet, busy, before, after } = result;
+  const rounds = count(result.rounds);
+  return paragraphs(
+    `${count(result.staying)} clients that stay ask and get answers over a supervised, gated stage, and think for 5 ms in between. Beside them others come and go, ${count(result.atOnce)} at once, ${count(result.churned)} in each of ${rounds} rounds: they connect, ask, get their answer, and leave by an end of stream, a reset, a disconnect frame, half a frame and a reset, or garbage, with up to two pushes that they have not replied to. All clients are JavaScript here: what they wait for themselves is in the figures. They ask again only after an answer, which is not corrected for. A gap is the time between two answers to one client, its thinking included.`,
+    table(
+      ['what', '>without churn', '>with churn'],
+      [
+        ['connections that came and went, a second', absent, rate(result.churnPerSecond)],
+        ['answer after, p50, µs', spread(quiet?.p50Us), spread(busy?.p50Us)],
+        ['p99, µs', spread(quiet?.p99Us), spread(busy?.p99Us)],
+        ['p99.9, µs', spread(quiet?.p999Us), spread(busy?.p999Us)],
+        ['largest gap of a round, ms', spread(quiet?.gapMs), spread(busy?.gapMs)],
+        ['largest gap of all, ms', number(quiet?.gapMsMax), number(busy?.gapMsMax)],
+      ],
+    ),
+    'What the server holds once those that came are gone, and its memory after a collection:',
+    table(
+      ['', '>before', `>after ${rounds} rounds`],
+      [
+        ...Object.entries(held).map(([name, what]) => [what, count(before?.[name]), count(after?.[name])]),
+        ['resident, MiB', mebibytes(before?.rss), list(result.rss).map(mebibytes).join(', ')],
+        ['heap, MiB', mebibytes(before?.heap), list(result.heap).map(mebibytes).join(', ')],
+      ],
+    ),
+  );
+}
+
 /** Set-ups and limits side by side; the first of each comparison is what is in use. */
 export function candidates(result) {
   return paragraphs(
