@@ -85,8 +85,8 @@ function polite(visitors: Visitor[]) {
 }
 
 const baseline = (site: Site) => {
-  const { attached, active, pendingPushes, handling } = site.supervisor.status();
-  return { attached, active, pendingPushes, handling };
+  const { attached, permits, active, pendingPushes, handling } = site.supervisor.status();
+  return { attached, permits, active, pendingPushes, handling };
 };
 
 describe.each(realBackends)('hostile clients, with %s,', (backend) => {

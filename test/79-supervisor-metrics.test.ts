@@ -52,9 +52,9 @@ describe('the families of a supervisor', () => {
     expect(new Set(moved)).toEqual(new Set(families.map(({ name }) => name)));
   });
 
-  test('show what the cap counts as connections that live and that leave', () => {
-    const figures = figuresOf(supervisorWith({ active: 5, attached: 7 }));
-    expect(figures.get('ackgate_supervisor_connections')).toEqual({ live: 5, leaving: 2 });
+  test('show what the cap counts as connections that live, leave or linger', () => {
+    const figures = figuresOf(supervisorWith({ active: 5, attached: 7, permits: 10 }));
+    expect(figures.get('ackgate_supervisor_connections')).toEqual({ live: 5, leaving: 2, lingering: 3 });
   });
 
   test('have labels of known values only', () => {
@@ -170,7 +170,7 @@ describe('over sockets', () => {
     expect(await refused('unattachable')).toBe(1);
     const first = supervisor.spawn(await accepted());
     supervisor.disconnect(first);
-    await until('its permit is back', () => supervisor.status().attached === 0);
+    await until('its permit is back', () => supervisor.status().permits === 0);
     const again = await accepted();
     expect(() => supervisor.spawn(again, { connectionId: first })).toThrow();
     expect(await refused('connection-id')).toBe(1);

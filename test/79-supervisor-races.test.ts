@@ -389,7 +389,7 @@ test('the same over real sockets', { timeout: hangMs }, async () => {
       while (!enough()) await life();
     }),
   );
-  await until('the stage has let go of all', () => supervisor.status().attached === 0);
+  await until('the stage has let go of all', () => supervisor.status().permits === 0);
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
   const { spawned, pendingPushes, active, replies, ended } = supervisor.status();
   console.info(

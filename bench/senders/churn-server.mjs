@@ -53,12 +53,12 @@ const supervisor = supervise(server, {
 
 /** What must be back where it was once the churned connections are gone. */
 function held() {
-  const { active, attached, handling, pendingPushes } = supervisor.status();
+  const { active, permits, handling, pendingPushes } = supervisor.status();
   return {
     fds: readdirSync('/proc/self/fd').length,
     slots: stage.status().connections,
     active,
-    permits: attached,
+    permits,
     pendingPushes,
     handling,
   };

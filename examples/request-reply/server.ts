@@ -48,8 +48,9 @@ async function onFrame(connection: Connection, body: Uint8Array) {
 }
 
 const server = createServer();
-const services = [{ name: 'journal', flush: () => journal.close() }];
+const services = [{ name: 'journal', flush: () => journal.flush() }];
 const supervisor = supervise(server, { stage, onFrame, services, limits: { frameBytes: 500 }, logger });
+supervisor.closed.finally(() => journal.close());
 // Nothing can be acknowledged any more; after a restart the journal has all that was.
 journal.failed.then(() => process.exit(1));
 stage.once('fatal', () => process.exit(1));

@@ -45,12 +45,16 @@ export const supervisorFamilies: readonly MetricFamily[] = [
   }),
   family(
     'gauge',
-    { state: ['live', 'leaving'] },
-    ({ active, attached }) => ({ live: active, leaving: Math.max(0, attached - active) }),
+    { state: ['live', 'leaving', 'lingering'] },
+    ({ active, attached, permits }) => ({
+      live: active,
+      leaving: Math.max(0, attached - active),
+      lingering: Math.max(0, permits - attached),
+    }),
     {
       name: 'ackgate_supervisor_connections',
       unit: 'connections',
-      help: 'Connections that are tracked, and those that have ended but have not left the stage; the cap counts both.',
+      help: 'Tracked ones, those that have ended but not left the stage, and those whose client has not ended its side; the cap counts all.',
     },
   ),
   counter(({ spawned }) => spawned, {

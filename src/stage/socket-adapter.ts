@@ -70,23 +70,30 @@ export function takeWriteSide(socket: Socket, onClose: () => void): void {
   socket.once('close', onClose);
 }
 
-/** How long a client may take to end its side after an orderly end of ours. */
+/** What a client may still send, and for how long, after an orderly end of ours. */
 const lingerMs = 2000;
+const lingerBytes = 256 * 1024;
 
 /**
  * After an orderly end: closing a socket with unread input sends a reset, which can destroy answers that are still on
- * the way. So what the client still sends is read and thrown away until it ends its side.
+ * the way. So what the client still sends is read and thrown away until it ends its side; a little of it, for a while.
  */
 export function lingeringClose(socket: Socket): void {
   if (socket.destroyed) return;
   const timer = setTimeout(() => socket.destroy(), lingerMs);
   timer.unref();
   socket.once('close', () => clearTimeout(timer));
-  if (socket.readableEnded) socket.destroy();
-  else {
-    socket.removeAllListeners('data');
-    socket.removeAllListeners('readable');
-    socket.once('end', () => socket.destroy());
-    socket.resume();
+  if (socket.readableEnded) {
+    socket.destroy();
+    return;
   }
+  socket.removeAllListeners('data');
+  socket.removeAllListeners('readable');
+  let bytes = 0;
+  socket.on('data', (chunk: Uint8Array | string) => {
+    bytes += chunk.length;
+    if (bytes > lingerBytes) socket.destroy();
+  });
+  socket.once('end', () => socket.destroy());
+  socket.resume();
 }

@@ -4,6 +4,8 @@ import type { Logger } from '../shared/logger.js';
 import { DescriptorWatch, isShortage } from './descriptor-watch.js';
 import type { Timers } from './timers.js';
 
+/** Refused sockets are as many as somebody wants them to be: of those that come within this time one has its line. */
+const refusedLineMs = 1000;
 /** How long no connection is taken once descriptors have run out. */
 const backOffMs = 50;
 
@@ -24,6 +26,8 @@ export class Acceptor {
   #stopped = false;
   /** Until then new sockets are closed at once, which gives descriptors back. */
   #backOffUntil = 0;
+  #nextRefusedLine = Number.NEGATIVE_INFINITY;
+  #refusedWithoutLine = 0;
 
   constructor(server: Server, parts: AcceptorParts) {
     this.#server = server;
@@ -51,7 +55,7 @@ export class Acceptor {
   }
 
   #accept(socket: Socket): void {
-    const { spawn, timers, logger } = this.#parts;
+    const { spawn, timers } = this.#parts;
     if (timers.now() < this.#backOffUntil) {
       this.#parts.onAcceptError();
       socket.on('error', () => {});
@@ -63,13 +67,25 @@ export class Acceptor {
     try {
       spawn(socket);
     } catch (error) {
-      const { code } = error as AckgateError;
-      if (code === 'ERR_ACKGATE_TOO_MANY_FDS') this.#ranOut(error);
-      else logger.warn({ remoteAddress, code, err: error }, 'connection refused');
+      if ((error as AckgateError).code === 'ERR_ACKGATE_TOO_MANY_FDS') this.#ranOut(error);
+      else this.#refused(remoteAddress, error as AckgateError);
       return;
     }
     // It may have taken the last ones.
     this.#descriptors.look();
+  }
+
+  #refused(remoteAddress: string | undefined, { code, message: reason }: AckgateError): void {
+    const { timers, logger } = this.#parts;
+    const now = timers.now();
+    if (now < this.#nextRefusedLine) {
+      this.#refusedWithoutLine++;
+      return;
+    }
+    this.#nextRefusedLine = now + refusedLineMs;
+    const more = this.#refusedWithoutLine;
+    this.#refusedWithoutLine = 0;
+    logger.warn({ remoteAddress, code, reason, more }, 'connection refused');
   }
 
   /** Linux never reports these of `accept`; other systems do. All other errors are the application's. */

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { AckgateError, type AckgateErrorCode } from '../errors.js';
+import type { Logger } from '../shared/logger.js';
 import type { Stage } from '../stage/api.js';
 import type { SupervisorCounters } from './counters.js';
 import { DisconnectReason, type RefusalReason } from './ends.js';
@@ -12,13 +13,15 @@ export interface AdmissionParts {
   readonly stage: Pick<Stage, 'attach' | 'disconnect'>;
   readonly urgent: Urgent;
   readonly counters: SupervisorCounters;
+  readonly logger: Logger;
 }
 
 /** Lets sockets in, or turns them away: through the stage, so that they are told why. */
 export class Admission {
   readonly #parts: AdmissionParts;
-  /** Refused sockets on their way out. */
-  readonly #refused = new Set<number>();
+  /** Refused sockets that are not closed yet. */
+  #refused = 0;
+  #warned = false;
 
   constructor(parts: AdmissionParts) {
     this.#parts = parts;
@@ -26,9 +29,14 @@ export class Admission {
 
   /** Gives the socket to the stage. Throws what that throws; the socket is closed then. */
   attach(socket: Socket, options: { connectionId?: number }): number {
-    const { stage, counters } = this.#parts;
+    return this.prepare(socket, () => this.#parts.stage.attach(socket, options));
+  }
+
+  /** Does what a new connection needs. Throws what that throws; the socket is closed then. */
+  prepare<T>(socket: Socket, call: () => T): T {
+    const { counters } = this.#parts;
     try {
-      return stage.attach(socket, options);
+      return call();
     } catch (error) {
       counters.refused[reasonFor(codeOf(error))]++;
       closeUnlessTaken(socket, error);
@@ -49,25 +57,31 @@ export class Admission {
     );
   }
 
-  /** Whether the connection that has ended was one that was refused. */
-  ended(connectionId: number): boolean {
-    return this.#refused.delete(connectionId);
-  }
-
   #refuse(socket: Socket, why: RefusalReason, reason: number): void {
     const { stage, urgent, counters } = this.#parts;
     counters.refused[why]++;
-    if (this.#refused.size >= refusalsMax) {
+    if (this.#refused >= refusalsMax) {
       socket.destroy();
       return;
     }
     try {
       const id = stage.attach(socket);
-      this.#refused.add(id);
+      this.#refused++;
+      socket.once('close', () => this.#refused--);
       urgent.run(() => stage.disconnect(id, { when: 'now', reason }));
     } catch (error) {
+      if (codeOf(error) === 'ERR_ACKGATE_TOO_MANY_CONNECTIONS') this.#warnOnce();
       closeUnlessTaken(socket, error);
     }
+  }
+
+  #warnOnce(): void {
+    if (this.#warned) return;
+    this.#warned = true;
+    this.#parts.logger.warn(
+      { refusalsMax },
+      'no room in the stage to tell refused clients why: raise its connections to limits.connections and 64 more',
+    );
   }
 }
 

@@ -7,8 +7,10 @@ export interface SupervisorStatus {
   state: 'running' | 'shutting-down' | 'closed';
   /** Connections that are tracked. */
   active: number;
-  /** Connections that the stage has, those that only wait for their last answers included: what the cap counts. */
+  /** Connections that the stage has, those that only wait for their last answers included. */
   attached: number;
+  /** What the cap counts: those, and sockets whose clients have not ended their side yet. */
+  permits: number;
   /** Requests being handled. */
   handling: number;
   /** Pushes that wait for their reply. */

@@ -49,8 +49,10 @@ export class Session<D> {
   told = false;
   /** It is not tracked any more, and leaves the stage once its requests are handled; with this reason for its client. */
   leaving: { readonly reason: number | null } | null = null;
-  /** It was reset, and has ended like this unless the stage says that it was its doing. */
+  /** It was reset, and has ended like this unless the stage says soon that it was its doing. */
   broken: ConnectionEnd | null = null;
+  cancelBroken = () => {};
+  socketClosed = false;
   readonly #socket: InboundSocket;
   readonly #parts: SessionParts<D>;
   readonly #decoder: FrameDecoder;
@@ -66,11 +68,16 @@ export class Session<D> {
   #ended = false;
   #turnDue = false;
 
-  constructor(connection: Connection<D>, socket: InboundSocket, parts: SessionParts<D>) {
+  constructor(
+    connection: Connection<D>,
+    socket: InboundSocket,
+    decoder: FrameDecoder,
+    parts: SessionParts<D>,
+  ) {
     this.connection = connection;
     this.#socket = socket;
+    this.#decoder = decoder;
     this.#parts = parts;
-    this.#decoder = parts.protocol.decoder(parts.limits.frameBytes);
   }
 
   get id(): number {
@@ -118,10 +125,12 @@ export class Session<D> {
       this.#taken++;
       this.#take(body);
     }
-    const { inboundBytes } = this.#parts.limits;
-    if (this.#reading && this.#decoder.heldBytes + this.#queue.bytes > inboundBytes) {
-      this.#parts.owner.failed(this, 'inbound-full');
-    }
+    const { limits, owner } = this.#parts;
+    if (this.#reading && this.#heldBytes() > limits.inboundBytes) owner.failed(this, 'inbound-full');
+  }
+
+  #heldBytes(): number {
+    return (this.#guard(() => this.#decoder.heldBytes) ?? 0) + this.#queue.bytes;
   }
 
   /** Reads no more meanwhile, so that a flood stays in the kernel. */
@@ -139,11 +148,14 @@ export class Session<D> {
 
   #next(): Uint8Array | null {
     const decoder = this.#decoder;
-    const body = this.#guard(() => ({ body: decoder.next() }))?.body ?? null;
-    if (body !== null || !this.#reading) return body;
+    const found = this.#guard(() => {
+      const body = decoder.next();
+      return { body, fault: decoder.fault, isPartial: decoder.heldBytes > 0 };
+    });
+    if (found === null || found.body !== null || !this.#reading) return found?.body ?? null;
     const { owner } = this.#parts;
-    if (decoder.fault !== null) owner.failed(this, decoder.fault);
-    else if (this.#ended && decoder.heldBytes > 0) owner.failed(this, 'truncated-frame');
+    if (found.fault !== null) owner.failed(this, found.fault);
+    else if (this.#ended && found.isPartial) owner.failed(this, 'truncated-frame');
     else if (this.#ended) owner.left(this, 'end-of-stream');
     return null;
   }
@@ -152,7 +164,7 @@ export class Session<D> {
     const { protocol, limits, owner } = this.#parts;
     const known = this.#guard(() => ({
       leaves: protocol.isDisconnect(body),
-      reply: protocol.readReply(body),
+      reply: protocol.readReply(body) ?? null,
     }));
     if (known === null) return;
     if (known.leaves) owner.left(this, 'client-disconnect');
@@ -166,21 +178,20 @@ export class Session<D> {
     const { owner } = this.#parts;
     this.#handling++;
     owner.handling(1);
-    let handled: void | PromiseLike<void>;
-    let isPending: boolean;
+    let pending: Promise<void> | null;
     try {
-      handled = owner.handle(this, body);
-      isPending = typeof (handled as PromiseLike<void> | undefined)?.then === 'function';
+      const handled = owner.handle(this, body) as PromiseLike<void> | undefined;
+      // In a promise of our own: whatever a thenable does, it settles once, and later.
+      pending = typeof handled?.then === 'function' ? new Promise((resolve) => resolve(handled)) : null;
     } catch (error) {
       this.#settled(error ?? new Error('threw without a reason'));
       return;
     }
-    if (!isPending) {
+    if (pending === null) {
       this.#settled();
       return;
     }
-    // Through a promise of our own: whatever a thenable does, it settles once, and later.
-    Promise.resolve(handled).then(
+    pending.then(
       () => this.#resume(),
       (error) => this.#resume(error ?? new Error('rejected without a reason')),
     );

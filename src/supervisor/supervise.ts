@@ -1,9 +1,13 @@
 import type { Server } from 'node:net';
+import { argument } from '../shared/checks.js';
+import type { Stage } from '../stage/api.js';
 import { Acceptor, checkServer } from './acceptor.js';
 import { checkSupervisorOptions, type SupervisorOptions } from './options.js';
 import { watchSignals } from './signals.js';
 import { Supervisor } from './supervisor.js';
 import { systemTimers } from './timers.js';
+
+const supervised = new WeakSet<Stage>();
 
 /**
  * Takes the connections of a server, listening or about to, and owns their lives from then on.
@@ -15,6 +19,10 @@ export function supervise<D = unknown>(server: Server, options: SupervisorOption
   checkServer(server);
   const checked = checkSupervisorOptions(options);
   const { logger } = checked;
+  if (supervised.has(options.stage)) {
+    throw argument('stage', 'one without a supervisor; for a second server give its sockets to spawn()');
+  }
+  supervised.add(options.stage);
   const timers = systemTimers;
   const parts = { stage: options.stage, timers, stopAccepting: () => acceptor.stop() };
   const supervisor = new Supervisor<D>(parts, checked);

@@ -23,6 +23,8 @@ import { within } from './within.js';
 /** How long a shutdown waits for what it has force-closed. */
 const settleMs = 500;
 
+/** How long the stage has to say that it was it who has reset a connection. */
+const brokenMs = 50;
 /** What reading from a connection that was reset says. */
 const resetCodes: ReadonlySet<string> = new Set(['ECONNRESET', 'ENOTCONN']);
 /** Drops that the stage alone brings about, and resets the connection for. */
@@ -63,8 +65,10 @@ export class Supervisor<D = unknown> {
   readonly #services: Services<D>;
   /** Connections that are tracked. */
   readonly #records = new Map<number, Session<D>>();
-  /** Connections that the stage has; each holds one of the permits that the cap counts. */
+  /** Connections that the stage has. */
   readonly #attached = new Map<number, Session<D>>();
+  /** What the cap counts: sockets that are open, also those that only linger, and what the stage has. */
+  readonly #permits = new Map<number, Socket>();
   /** Everything that a drain waits for bumps it. */
   readonly #changes: Generation;
   readonly #counters: SupervisorCounters = newCounters();
@@ -92,7 +96,7 @@ export class Supervisor<D = unknown> {
     const { limits, protocol, services, logger } = options;
     const counters = this.#counters;
     this.#services = new Services(services, logger);
-    this.#admission = new Admission({ stage, urgent: this.#urgent, counters });
+    this.#admission = new Admission({ stage, urgent: this.#urgent, counters, logger });
     this.#pushes = new Pushes({
       stage,
       timers,
@@ -151,6 +155,7 @@ export class Supervisor<D = unknown> {
       state: this.#state,
       active: this.#records.size,
       attached: this.#attached.size,
+      permits: this.#permits.size,
       handling: this.#handling,
       pendingPushes: this.#pushes.pending,
       ...counters,
@@ -169,23 +174,29 @@ export class Supervisor<D = unknown> {
    *   whatever else `Stage.attach` throws, such as ERR_ACKGATE_CONNECTION_ID_IN_USE
    */
   spawn(socket: Socket, options: { connectionId?: number } = {}): number {
+    if (typeof socket?.on !== 'function') throw argument('socket', 'a net.Socket');
     // Also for one that is refused: a reset must not end the process.
     socket.on('error', () => {});
     if (this.#state !== 'running') throw this.#admission.refuseForShutdown(socket);
     const { limits, protocol } = this.#options;
-    if (this.#attached.size >= limits.connections) {
+    if (this.#permits.size >= limits.connections) {
       throw this.#admission.refuseForCap(socket, limits.connections);
     }
+    // The application's own code first: if that throws, there is nothing to take back.
+    const decoder = this.#admission.prepare(socket, () => protocol.decoder(limits.frameBytes));
     const id = this.#admission.attach(socket, options);
     const connection = new Connection<D>(id, socket.remoteAddress, this.#connectionOwner);
     const parts = { limits, protocol, timers: this.#timers, owner: this.#sessionOwner };
-    const session = new Session(connection, socket, parts);
+    const session = new Session(connection, socket, decoder, parts);
     this.#records.set(id, session);
     this.#attached.set(id, session);
+    this.#permits.set(id, socket);
     this.#counters.spawned++;
     connection.current = 'live';
     this.#listen(socket, session);
     this.#welcome(session);
+    // One whose client had ended its stream before it came here says so no more.
+    if (socket.readableEnded) session.end();
     return id;
   }
 
@@ -295,8 +306,13 @@ export class Supervisor<D = unknown> {
    * @throws ShutdownError with everything that has failed
    */
   shutdown(options: { drainMs?: number } = {}): Promise<void> {
-    checkKeys('shutdown options', options, ['drainMs']);
-    const drainMs = checkDrainMs(options.drainMs ?? this.#options.drainMs);
+    let drainMs: number;
+    try {
+      checkKeys('shutdown options', options, ['drainMs']);
+      drainMs = checkDrainMs(options.drainMs ?? this.#options.drainMs);
+    } catch (error) {
+      return Promise.reject(error);
+    }
     if (this.#shutdown !== null) return this.#shutdown;
     this.#state = 'shutting-down';
     const { logger, health, flushMs } = this.#options;
@@ -346,6 +362,8 @@ export class Supervisor<D = unknown> {
     socket.on('error', (error) => this.#readFailed(session, error));
     socket.on('close', () => {
       if (session.broken === null) this.#remove(session, { outcome: 'finished', reason: 'socket-closed' });
+      session.socketClosed = true;
+      this.#release(session);
     });
     // One that was paused, by its server or its former owner, would never be heard.
     socket.resume();
@@ -354,8 +372,17 @@ export class Supervisor<D = unknown> {
   #readFailed(session: Session<D>, error: NodeJS.ErrnoException): void {
     const end = { outcome: 'crashed', reason: 'read-error', error } as const;
     // A reset looks the same from here whether the client or the stage has sent it, and the stage is about to say.
-    if (resetCodes.has(error.code ?? '')) session.broken = end;
-    else this.#remove(session, end);
+    if (resetCodes.has(error.code ?? '') && this.isTracked(session.id)) {
+      session.broken = end;
+      // A stage that is busy must not keep those waiting that wait for a reply.
+      session.cancelBroken = this.#timers.after(brokenMs, () => this.#remove(session, end));
+    } else this.#remove(session, end);
+  }
+
+  /** Its permit is free once neither the stage nor the kernel has anything of it. */
+  #release(session: Session<D>): void {
+    if (session.socketClosed && !this.#attached.has(session.id)) this.#permits.delete(session.id);
+    this.#changes.bump();
   }
 
   #welcome(session: Session<D>): void {
@@ -402,7 +429,6 @@ export class Supervisor<D = unknown> {
 
   /** The stage has let go of a connection. */
   #gone(connectionId: number, end: ConnectionEnd): void {
-    if (this.#admission.ended(connectionId)) return;
     const session = this.#attached.get(connectionId);
     if (session === undefined) return;
     this.#attached.delete(connectionId);
@@ -411,7 +437,7 @@ export class Supervisor<D = unknown> {
     session.stopRequests();
     const { broken } = session;
     this.#remove(session, broken !== null && !stagesOwn.has(end.reason) ? broken : end);
-    this.#changes.bump();
+    this.#release(session);
   }
 
   /** In order: what was asked for before is handled, and what is published for it by then is sent. */
@@ -441,6 +467,7 @@ export class Supervisor<D = unknown> {
     const { id, connection } = session;
     if (this.#records.get(id) !== session) return false;
     this.#records.delete(id);
+    session.cancelBroken();
     connection.current = end.outcome;
     for (const slot of [...session.pushes.values()]) slot.disconnect();
     this.#counters.ended[end.reason]++;
@@ -517,7 +544,8 @@ export class Supervisor<D = unknown> {
       if (session.leaving !== null) this.#depart(session);
       else this.#finish(session, 'shutdown');
     }
-    await this.#settle(until, () => this.#hurried);
+    const isDone = () => this.#hurried || (this.#attached.size === 0 && this.#handling === 0);
+    await this.#waitUntil(until, isDone);
   }
 
   async #closeTheRest(): Promise<void> {
@@ -526,15 +554,18 @@ export class Supervisor<D = unknown> {
       this.#options.logger.warn({ connectionId: id, remoteAddress }, 'connection force-closed');
     }
     this.forceClose();
-    await this.#settle(this.#timers.now() + settleMs, () => this.#attached.size === 0);
+    const until = this.#timers.now() + settleMs;
+    await this.#waitUntil(until, () => this.#permits.size === 0);
+    // Clients that don't end their side: the process is not to wait for them.
+    for (const socket of this.#permits.values()) socket.destroy();
   }
 
-  /** Waits until nothing is under way any more, at most until a time, or until told to stop. */
-  async #settle(until: number, stop: () => boolean): Promise<void> {
+  /** Waits until something holds, at most until a time. */
+  async #waitUntil(until: number, holds: () => boolean): Promise<void> {
     for (;;) {
       const seen = this.#changes.value;
       const leftMs = until - this.#timers.now();
-      if ((this.#attached.size === 0 && this.#handling === 0) || leftMs <= 0 || stop()) return;
+      if (holds() || leftMs <= 0) return;
       await this.#changes.wait(seen, leftMs);
     }
   }

@@ -34,6 +34,13 @@ export function sourceOf(status: StageStatus): MetricsSource & { reads: number }
 
 /** A supervisor as it stands with these figures, and with zeros for all others. */
 export function supervisorWith(set: Partial<SupervisorStatus> = {}): { status(): SupervisorStatus } {
-  const gauges = { state: 'running', active: 0, attached: 0, handling: 0, pendingPushes: 0 } as const;
+  const gauges = {
+    state: 'running',
+    active: 0,
+    attached: 0,
+    permits: 0,
+    handling: 0,
+    pendingPushes: 0,
+  } as const;
   return { status: () => ({ ...gauges, ...newCounters(), ...set }) };
 }

@@ -27,8 +27,8 @@ export const supervisorMutants: readonly Mutant[] = [
     patches: [
       {
         file: supervisor,
-        find: 'this.#records.delete(id); connection.current',
-        replace: 'connection.current',
+        find: 'this.#records.delete(id); session.cancelBroken();',
+        replace: 'session.cancelBroken();',
       },
       { file: supervisor, find: toldServices, replace: `${toldServices} this.#records.delete(id);` },
     ],
@@ -59,8 +59,8 @@ export const supervisorMutants: readonly Mutant[] = [
     'a permit comes back when the record is removed, with answers still on their way',
     form(
       supervisor,
-      'this.#records.delete(id); connection.current',
-      'this.#records.delete(id); this.#attached.delete(id); connection.current',
+      'this.#records.delete(id); session.cancelBroken();',
+      'this.#records.delete(id); this.#attached.delete(id); this.#permits.delete(id); session.cancelBroken();',
     ),
   ),
   mutant(

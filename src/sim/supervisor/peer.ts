@@ -56,6 +56,8 @@ export class Peer {
   refused = false;
   /** The stage has it. */
   attached = true;
+  /** Node has closed its side. */
+  socketClosed = false;
 
   constructor(id: number, socket: NodeSocket) {
     this.id = id;

@@ -45,8 +45,9 @@ export class Peers implements StageWatch {
   }
 
   /** Connections that hold a permit. */
-  get attachedCount(): number {
-    return this.all.filter(({ attached, refused }) => attached && !refused).length;
+  get permits(): number {
+    return this.all.filter(({ attached, socketClosed, refused }) => !refused && (attached || !socketClosed))
+      .length;
   }
 
   /** Those that the stage has, refused ones included. */
@@ -84,6 +85,9 @@ export class Peers implements StageWatch {
   attached(id: number, socket: NodeSocket): void {
     if (this.#byId.has(id)) this.#parts.broken('S07', `connection id ${id} was used again`);
     const peer = new Peer(id, socket);
+    socket.once('close', () => {
+      peer.socketClosed = true;
+    });
     const client = this.#arriving as Client;
     client.peer = peer;
     this.#latest = peer;
@@ -135,10 +139,12 @@ export class Peers implements StageWatch {
   check(running: number): void {
     const { broken, scenario } = this.#parts;
     const status = (this.#supervisor as Supervisor).status();
-    const attached = this.attachedCount;
+    const attached = this.all.filter((peer) => peer.attached && !peer.refused).length;
+    const { permits } = this;
     const cap = scenario.limits.connections;
     if (status.attached !== attached) broken('S06', `attached ${status.attached}, the stage has ${attached}`);
-    if (status.attached > cap) broken('S06', `${status.attached} connections, above the cap of ${cap}`);
+    if (status.permits !== permits) broken('S06', `permits ${status.permits}, ${permits} are held`);
+    if (status.permits > cap) broken('S06', `${status.permits} connections, above the cap of ${cap}`);
     if (status.active > status.attached)
       broken('S06', `${status.active} active, ${status.attached} attached`);
     if (status.handling !== running)
@@ -173,6 +179,7 @@ export class Peers implements StageWatch {
       state: 'closed',
       active: 0,
       attached: 0,
+      permits: 0,
       handling: stuck,
       pendingPushes: 0,
       spawned: spawned.length,

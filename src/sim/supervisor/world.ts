@@ -204,7 +204,7 @@ export class SupervisedWorld {
       return;
     }
     peers.arriving(client);
-    const full = peers.attachedCount >= scenario.limits.connections;
+    const full = peers.permits >= scenario.limits.connections;
     const used = peers.all.length > 0 && random.chance(0.05) ? random.pick(peers.all).id : null;
     try {
       const id = supervisor.spawn(
