@@ -134,6 +134,8 @@ export function drawScenario(seed: number, allowed: readonly Fault[] = faultName
   const slots = random.chance(0.05) ? random.between(20, 60) : random.between(1, 8);
   const large = rates['large-batch'] !== undefined;
   const long = random.chance(0.04);
+  // So that some policies are degraded for longer than it takes until that is logged again.
+  if (long && share > 0 && allowed.includes('replica-lost')) rates['replica-lost'] ??= 0.3;
   // So that a slow client is behind for longer than any client may be blocked.
   const slow = rates['slow-reader'] !== undefined && random.chance(0.5);
   // The same for one of which the kernel takes nothing.
