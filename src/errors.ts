@@ -119,3 +119,11 @@ export const ackgateErrorCodes = [
 ] as const;
 
 export type AckgateErrorCode = (typeof ackgateErrorCodes)[number];
+
+/**
+ * Whether this is an error of ours with that code: what `instanceof` means for a subclass, since `AckgateError` takes
+ * every error of the package for its instance.
+ */
+export function hasCode(value: unknown, code: AckgateErrorCode): boolean {
+  return value instanceof AckgateError && value.code === code;
+}

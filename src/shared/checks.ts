@@ -43,3 +43,12 @@ export function checkLogger(logger: unknown): Logger {
   }
   return candidate as Logger;
 }
+
+/** A time that may be infinite. */
+export function checkMs(name: string, value: unknown): void {
+  if (typeof value === 'number' && value >= 0) return;
+  throw new AckgateRangeError(
+    'ERR_ACKGATE_OUT_OF_RANGE',
+    `${name} must be a number of milliseconds from 0 on, got ${String(value)}`,
+  );
+}

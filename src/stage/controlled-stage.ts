@@ -16,7 +16,7 @@ import { type ControlResult, ControlWriter, unclaimedFds } from './control.js';
 import { ControlledDiagnosis } from './controlled-diagnosis.js';
 import { type EventHandlers, EventReader, throwLater } from './events.js';
 import type { StageHandle } from './open-stage.js';
-import { type CheckedOptions, checkKeys, checkPolicy } from './options.js';
+import { type CheckedOptions, checkKeys, checkPolicy, checkReason } from './options.js';
 import { socketFd, takeWriteSide } from './socket-adapter.js';
 import { StageView } from './stage-view.js';
 import { StageState } from './state.js';
@@ -295,14 +295,6 @@ export class ControlledStage extends EventEmitter<StageEvents> implements Stage 
       },
     };
   }
-}
-
-function checkReason(reason: number): void {
-  if (Number.isInteger(reason) && reason >= 0 && reason <= 255) return;
-  throw new AckgateRangeError(
-    'ERR_ACKGATE_OUT_OF_RANGE',
-    `reason must be an integer from 0 to 255, got ${String(reason)}`,
-  );
 }
 
 function ended(): AckgateError {

@@ -180,6 +180,15 @@ export function checkKeys(what: string, value: object, allowed: readonly string[
   }
 }
 
+/** Of a disconnect frame. */
+export function checkReason(reason: number): void {
+  if (Number.isInteger(reason) && reason >= 0 && reason <= 255) return;
+  throw new AckgateRangeError(
+    'ERR_ACKGATE_OUT_OF_RANGE',
+    `reason must be an integer from 0 to 255, got ${String(reason)}`,
+  );
+}
+
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {

@@ -1,4 +1,5 @@
-import { AckgateError, AckgateRangeError } from '../errors.js';
+import { AckgateError } from '../errors.js';
+import { checkMs } from '../shared/checks.js';
 import { Generation } from './generation.js';
 import { PushDisconnected, PushExpired, PushTimeout } from './push-errors.js';
 import type { Timers } from './timers.js';
@@ -90,12 +91,7 @@ export class PushSlot implements PushAwaiter {
   }
 
   async receive(timeoutMs = Number.POSITIVE_INFINITY): Promise<Uint8Array> {
-    if (typeof timeoutMs !== 'number' || !(timeoutMs >= 0)) {
-      throw new AckgateRangeError(
-        'ERR_ACKGATE_OUT_OF_RANGE',
-        `timeoutMs must be a number of milliseconds from 0 on, got ${String(timeoutMs)}`,
-      );
-    }
+    checkMs('timeoutMs', timeoutMs);
     const until = this.#timers.now() + timeoutMs;
     for (;;) {
       const seen = this.#changes.value;

@@ -1,9 +1,4 @@
-import { AckgateError, type AckgateErrorCode } from '../errors.js';
-
-/** Only errors with the class's own code: `AckgateError` itself takes every error of the package for its instance. */
-function hasCode(value: unknown, code: AckgateErrorCode): boolean {
-  return value instanceof AckgateError && value.code === code;
-}
+import { AckgateError, hasCode } from '../errors.js';
 
 /** No reply came in the time that `receive` was given. The client is connected, and the push waits on: call again. */
 export class PushTimeout extends AckgateError {

@@ -1,4 +1,5 @@
-import { AckgateError } from '../errors.js';
+import { AckgateError, hasCode } from '../errors.js';
+import { describe } from '../shared/describe.js';
 import type { Logger } from '../shared/logger.js';
 
 /** The stages of a shutdown, in order. Each runs, whatever became of those before it. */
@@ -32,7 +33,7 @@ export class ShutdownError extends AckgateError {
   }
 
   static override [Symbol.hasInstance](value: unknown): boolean {
-    return value instanceof AckgateError && value.code === 'ERR_ACKGATE_SHUTDOWN_FAILED';
+    return hasCode(value, 'ERR_ACKGATE_SHUTDOWN_FAILED');
   }
 }
 
@@ -55,7 +56,7 @@ export class FlushError extends AckgateError {
   }
 
   static override [Symbol.hasInstance](value: unknown): boolean {
-    return value instanceof AckgateError && value.code === 'ERR_ACKGATE_FLUSH_FAILED';
+    return hasCode(value, 'ERR_ACKGATE_FLUSH_FAILED');
   }
 }
 
@@ -80,5 +81,5 @@ export async function runStages(
 }
 
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return error instanceof Error ? error.message : describe(error);
 }

@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
 import { types } from 'node:util';
-import { AckgateError, AckgateRangeError } from '../errors.js';
-import { argument } from '../shared/checks.js';
+import { AckgateError } from '../errors.js';
+import { argument, checkMs } from '../shared/checks.js';
 import type { ClosedEvent, DroppedEvent, Stage } from '../stage/api.js';
-import { checkKeys } from '../stage/options.js';
+import { checkKeys, checkReason } from '../stage/options.js';
 import { Admission } from './admission.js';
 import { Connection, type ConnectionOwner, type DisconnectOptions, type PushOptions } from './connection.js';
 import { newCounters, type SupervisorCounters, type SupervisorStatus } from './counters.js';
@@ -215,12 +215,7 @@ export class Supervisor<D = unknown> {
     checkKeys('push options', options, ['deadlineMs']);
     const { deadlineMs = null } = options;
     if (!(payload instanceof Uint8Array)) throw argument('payload', 'a Uint8Array');
-    if (deadlineMs !== null && (typeof deadlineMs !== 'number' || !(deadlineMs >= 0))) {
-      throw new AckgateRangeError(
-        'ERR_ACKGATE_OUT_OF_RANGE',
-        `deadlineMs must be a number of milliseconds from 0 on, got ${String(deadlineMs)}`,
-      );
-    }
+    if (deadlineMs !== null) checkMs('deadlineMs', deadlineMs);
     const session = this.#records.get(connectionId);
     if (session === undefined) throw new PushDisconnected(connectionId);
     return this.#pushes.push(session, payload, deadlineMs);
@@ -239,12 +234,7 @@ export class Supervisor<D = unknown> {
     checkKeys('disconnect options', options, ['when', 'reason']);
     const { when = 'drained', reason = null } = options;
     if (when !== 'drained' && when !== 'now') throw argument('when', '"drained" or "now"');
-    if (reason !== null && !(Number.isInteger(reason) && reason >= 0 && reason <= 255)) {
-      throw new AckgateRangeError(
-        'ERR_ACKGATE_OUT_OF_RANGE',
-        `reason must be an integer from 0 to 255, got ${String(reason)}`,
-      );
-    }
+    if (reason !== null) checkReason(reason);
     const session = this.#records.get(connectionId);
     if (session === undefined) return false;
     session.stopReading();
@@ -493,9 +483,7 @@ export class Supervisor<D = unknown> {
     const told = session.leaving?.reason ?? this.#reasonFor(session, reason);
     if (when === 'now') {
       session.leaving = null;
-      this.#urgent.run(() =>
-        this.#stage.disconnect(session.id, { when, ...(told !== null && { reason: told }) }),
-      );
+      this.#tellStage(session.id, when, told);
       return;
     }
     session.leaving = { reason: told };
@@ -506,10 +494,12 @@ export class Supervisor<D = unknown> {
     const { leaving, id } = session;
     if (leaving === null) return;
     session.leaving = null;
-    const { reason } = leaving;
-    this.#urgent.run(() =>
-      this.#stage.disconnect(id, { when: 'drained', ...(reason !== null && { reason }) }),
-    );
+    this.#tellStage(id, 'drained', leaving.reason);
+  }
+
+  #tellStage(id: number, when: 'drained' | 'now', reason: number | null): void {
+    const options = reason === null ? { when } : { when, reason };
+    this.#urgent.run(() => this.#stage.disconnect(id, options));
   }
 
   /** A client is sent one disconnect frame at most. */
