@@ -1,0 +1,131 @@
+import type { Socket } from 'node:net';
+
+/** What is done to the server: each has its weight in the mix, and its expected outcome. */
+export const operations = ['simple', 'batch', 'streaming', 'error', 'slow'] as const;
+export type Operation = (typeof operations)[number];
+
+/** Requests in one `batch`. */
+export const batchSize = 10;
+
+/** What the server makes of a request. Of an `error` operation an error is expected, of all others a success. */
+export type Outcome = 'success' | 'error';
+
+export const expectedOutcome = (operation: Operation): Outcome =>
+  operation === 'error' ? 'error' : 'success';
+
+export interface SoakRequest {
+  /** Names the request in `answered`: 1, 2, 3 … on each client. */
+  readonly id: number;
+  readonly operation: Operation;
+  /** Size of the message in bytes, at most the driver's `requestBytesMax`. Of no meaning where requests have one size. */
+  readonly bytes: number;
+}
+
+/** What can be wrong with answers. */
+export const violationKinds = ['missing', 'duplicated', 'disordered', 'corrupted'] as const;
+export type ViolationKind = (typeof violationKinds)[number];
+
+/** What a client tells the runner. */
+export interface ClientEvents {
+  /**
+   * The answer to a request is complete. Call it for every answer that comes, also for one that comes twice, late or out
+   * of turn: the runner finds these out from the ids.
+   */
+  answered(id: number, outcome: Outcome): void;
+  /** An answer is wrong in a way that its id doesn't tell, such as by its content. */
+  violated(kind: ViolationKind, detail: string): void;
+  /** The connection has ended, from whichever side. */
+  closed(detail: string): void;
+}
+
+export interface SoakClient {
+  /** Puts a request on its way and returns at once. False: the connection takes nothing any more. */
+  send(request: SoakRequest): boolean;
+  /** Leaves in an orderly way. Resolves when the connection is closed; the runner waits for five seconds at most. */
+  close(): Promise<void>;
+  /**
+   * The connection, for the kinds of chaos that pause it, cut it or send half a request. Without it these kinds are not
+   * possible.
+   */
+  readonly socket?: Socket;
+}
+
+export interface ClientContext {
+  readonly host: string;
+  readonly port: number;
+  /** Which client this is, from 0. It keeps its number when it connects again after its connection ended. */
+  readonly client: number;
+  /** Of this client; for whatever the driver draws. */
+  readonly seed: number;
+  readonly events: ClientEvents;
+  /** Aborted when the connection is not wanted any more: `connect` should give up. */
+  readonly signal: AbortSignal;
+}
+
+export interface ServerContext {
+  readonly host: string;
+  /** Where the server is to listen; free when the run began. */
+  readonly port: number;
+  /** An empty folder for the server's files, removed after the run. */
+  readonly directory: string;
+}
+
+export interface ServerCommand {
+  readonly command: string;
+  readonly args: readonly string[];
+  /** Besides the runner's own environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** With an IPC channel, for the driver's `status` and `faults`; the server has to be a Node program. Default false. */
+  readonly ipc?: boolean;
+}
+
+/** The running server, for `status` and `faults`. */
+export interface ServerHandle {
+  readonly pid: number;
+  readonly host: string;
+  readonly port: number;
+  /** Over the IPC channel, where there is one; does nothing otherwise. */
+  send(message: object | string): void;
+  /** Returns what ends the listening. */
+  onMessage(listener: (message: unknown) => void): () => void;
+}
+
+/** Something bad that can be done to the server from outside, such as a stalled disk or a killed replica. */
+export interface ServerFault {
+  /** Says what it is, for the report. */
+  readonly description: string;
+  begin(server: ServerHandle): void | Promise<void>;
+  end(server: ServerHandle): void | Promise<void>;
+}
+
+/**
+ * The server's own counters by name, such as `connections`. `drops.REASON` are drops by reason, and what is in `orphans`
+ * of the driver must be 0 when all clients have left.
+ */
+export type ServerStatus = Readonly<Record<string, number>>;
+
+/** Speaks a server's protocol for the runner. */
+export interface SoakDriver {
+  /** For the report. */
+  readonly name: string;
+  /** Those that the protocol has. */
+  readonly operations: readonly Operation[];
+  /** Larger sizes are cut to this. */
+  readonly requestBytesMax: number;
+  /** Answers of a connection come in the order of its requests. Default true. */
+  readonly ordered?: boolean;
+  /** The server to start when no command is given. */
+  server?(context: ServerContext): ServerCommand;
+  /** Resolves when requests can be sent (after a logon, where there is one). Rejects when the server can't be reached. */
+  connect(context: ClientContext): Promise<SoakClient>;
+  /** The bytes of one whole request as on the wire, for sending half of it. Without it half-frames are not possible. */
+  sampleRequest?(): Uint8Array;
+  status?(server: ServerHandle): Promise<ServerStatus>;
+  /** Names of `status` that must be 0 when all clients have left. */
+  readonly orphans?: readonly string[];
+  /** By the name that `chaos.server` of the configuration calls them by. */
+  readonly faults?: Readonly<Record<string, ServerFault>>;
+}
+
+/** What a driver module exports as its default. */
+export type CreateDriver = () => SoakDriver | Promise<SoakDriver>;
