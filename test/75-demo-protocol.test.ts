@@ -22,6 +22,7 @@ const requests: Request[] = [
   { tag: RequestTag.cancel, requestId: 3, target: 1 },
   { tag: RequestTag.query, requestId: 0xffff_ffff, target: 1 },
   { tag: RequestTag.logoff, requestId: 4 },
+  { tag: RequestTag.orders, requestId: 5 },
 ];
 
 describe('requests', () => {
@@ -40,7 +41,7 @@ describe('requests', () => {
 
   test('any bytes either decode to what encodes to the same bytes, or are refused', () => {
     const body = fc
-      .tuple(fc.integer({ min: 0x0e, max: 0x17 }), fc.uint8Array({ maxLength: 24 }))
+      .tuple(fc.integer({ min: 0x0e, max: 0x18 }), fc.uint8Array({ maxLength: 24 }))
       .map(([tag, rest]) => Buffer.from([tag, ...rest]));
     fc.assert(
       fc.property(body, (bytes) => {

@@ -178,6 +178,34 @@ test('the same request again changes nothing, on whatever connection it comes', 
   expect(server.status().openOrders).toBe(2);
 });
 
+function orders(requestId: number): Request {
+  return { tag: RequestTag.orders, requestId };
+}
+
+test('the open orders of a client come as a list, and one that has none is told so', async () => {
+  await start();
+  const one = client().send(logon(1), orders(1));
+  expect((await one.answers(2)).slice(1)).toMatchObject([
+    { tag: ResponseTag.orderState, requestId: 1, code: OrderStatus.unknown, match: 0, quantity: 0 },
+  ]);
+  await client()
+    .send(logon(2), limit(1, Side.buy, 9, 1))
+    .answers(2);
+  for (let i = 2; i <= 24; i++) one.send(limit(i, Side.sell, 40 - i, 5));
+  one.send({ tag: RequestTag.cancel, requestId: 25, target: 10 }, limit(26, Side.buy, 16, 2), orders(27));
+  const listed = (await one.answers(28)).filter(({ requestId }) => requestId === 27);
+  const open = Array.from({ length: 23 }, (_, i) => i + 2).filter((i) => i !== 10);
+  expect(listed.map(({ match }) => match)).toEqual(open);
+  for (const { match, code, price, quantity, orderId, filled, sequence } of listed) {
+    expect({ code, price, quantity }).toEqual({ code: OrderStatus.open, price: 40 - match, quantity: 5 });
+    expect({ orderId, filled, sequence }).toEqual({
+      orderId: match,
+      filled: match === 24 ? 2 : 0,
+      sequence: 26,
+    });
+  }
+});
+
 test('what is out of range is rejected and not journaled', async () => {
   await start();
   const one = client().send(logon(1), limit(1, Side.buy, 0, 1), limit(2, Side.buy, 10, 0));
@@ -304,6 +332,50 @@ test('a request waits for room for all of its answers, and others wait for that'
   expect(taker.responses).toHaveLength(1 + fillers + (1 + makers) + 1);
   expect(maker.responses).toHaveLength(1 + makers + makers + 1);
   expect(maker.responses.at(-1)).toMatchObject({ tag: ResponseTag.orderState, code: OrderStatus.filled });
+});
+
+test('a list of orders waits for room for all of it, and others wait for that', async () => {
+  await start();
+  const [one, other] = [client().send(logon(1)), client().send(logon(2))];
+  const open = 1100;
+  for (let i = 1; i <= open; i++) one.socket.write(encodeRequest(limit(i, Side.sell, 10, 1)));
+  await Promise.all([one.answers(open + 1), other.answers(1)]);
+  await server.pauseJournal();
+  const fillers = 15_500;
+  for (let i = 1; i <= fillers; i++) other.socket.write(encodeRequest(limit(i, Side.buy, 9, 1)));
+  while (server.status().lastSequence < open + fillers) await sleep(10);
+  one.send(orders(open + 1), limit(open + 2, Side.sell, 10, 1));
+  await untilFull();
+  expect(server.status().lastSequence).toBe(open + fillers);
+  server.resumeJournal();
+  await one.answers(open + 3);
+  const { responses } = one;
+  expect(responses.map(({ number }) => number)).toEqual(responses.map((_, i) => i + 1));
+  expect(responses.slice(open + 1, -1).map(({ match }) => match)).toEqual(
+    Array.from({ length: 1024 }, (_, i) => i + 1),
+  );
+  expect(responses.at(-1)).toMatchObject({ tag: ResponseTag.accepted, requestId: open + 2 });
+});
+
+test('what a client had asked for before it came back is not done behind the answer to its logon', async () => {
+  await start();
+  const [old, filler] = [client().send(logon(1)), client().send(logon(2))];
+  await Promise.all([old.answers(1), filler.answers(1)]);
+  await server.pauseJournal();
+  for (let i = 1; i <= 20_000; i++) filler.socket.write(encodeRequest(limit(i, Side.buy, 9, 1)));
+  const full = await untilFull();
+  for (let i = 1; i <= 100; i++) old.socket.write(encodeRequest(limit(i, Side.buy, 10, 1)));
+  old.socket.end();
+  // By now the server has seen the end, and the requests before it wait for room.
+  while (server.status().supervisor!.active > 1) await sleep(10);
+  expect(server.status().lastSequence).toBe(full);
+  const fresh = client().send(logon(1));
+  server.resumeJournal();
+  const [loggedOn] = await fresh.answers(1);
+  const applied = loggedOn.orderId;
+  await filler.answers(20_001);
+  const list = await fresh.send(orders(200)).answers(2);
+  expect(list.slice(1).filter(({ match }) => match > 0)).toHaveLength(applied);
 });
 
 test('with the gate closed nothing is answered, no more is taken, and closing still ends', async () => {

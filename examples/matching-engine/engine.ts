@@ -6,6 +6,7 @@ import { Order, OrderBook, OrderStatus } from './order-book.js';
 import {
   type Command,
   idMax,
+  listedOrdersMax,
   priceMax,
   quantityMax,
   RejectReason,
@@ -15,8 +16,8 @@ import {
   response,
 } from './protocol.js';
 
-/** Closed orders that can still be asked for. The oldest is forgotten first: a book must not grow for ever. */
-const closedOrdersMax = 262_144;
+/** Closed orders that can still be asked for. The oldest is forgotten first: each holds some 200 bytes of memory. */
+const closedOrdersMax = 16_384;
 
 /** A response and whom it is for. */
 export interface Addressed {
@@ -28,6 +29,8 @@ class Account {
   readonly clientId: number;
   lastRequestId = 0;
   readonly orders = new Map<number, Order>();
+  /** Those of them that rest in the book, oldest first. */
+  readonly open = new Map<number, Order>();
 
   constructor(clientId: number) {
     this.clientId = clientId;
@@ -38,9 +41,9 @@ export class Engine {
   readonly #book = new OrderBook();
   readonly #accounts = new Map<number, Account>();
   readonly #closedOrdersMax: number;
-  /** Closed orders, oldest first; those before `#closedStart` are forgotten. */
-  #closed: Order[] = [];
-  #closedStart = 0;
+  /** The last closed orders. Once there are as many as may be, each takes the place of the oldest. */
+  readonly #closed: Order[] = [];
+  #closedNext = 0;
   #lastSequence = 0;
   #clientIdMax = 0;
 
@@ -93,6 +96,19 @@ export class Engine {
     return response(ResponseTag.orderState, { ...describe(order), requestId, sequence });
   }
 
+  /** Open orders of this client, oldest first, or one response that there is none. `requestId` is the question's own. */
+  openOrders(clientId: number, requestId: number): Response[] {
+    const sequence = this.#lastSequence;
+    const responses: Response[] = [];
+    for (const order of this.#accounts.get(clientId)?.open.values() ?? []) {
+      if (responses.length === listedOrdersMax) break;
+      const match = order.requestId;
+      responses.push(response(ResponseTag.orderState, { ...describe(order), requestId, sequence, match }));
+    }
+    if (responses.length === 0) responses.push(response(ResponseTag.orderState, { requestId, sequence }));
+    return responses;
+  }
+
   #place(account: Account, command: Exclude<Command, { tag: typeof RequestTag.cancel }>): Addressed[] {
     const { clientId } = account;
     const { requestId, side, price, quantity } = command;
@@ -122,7 +138,8 @@ export class Engine {
         response: response(ResponseTag.expired, { ...describe(order), sequence }),
       });
     }
-    if (order.status !== OrderStatus.open) this.#retain(order);
+    if (order.status === OrderStatus.open) account.open.set(requestId, order);
+    else this.#retain(order);
     return answers;
   }
 
@@ -147,15 +164,11 @@ export class Engine {
   }
 
   #retain(order: Order): void {
-    this.#closed.push(order);
-    if (this.#closed.length - this.#closedStart <= this.#closedOrdersMax) return;
-    const forgotten = this.#closed[this.#closedStart++];
-    this.#accounts.get(forgotten.clientId)?.orders.delete(forgotten.requestId);
-    // Now and then instead of a shift each time, which would move the whole array.
-    if (this.#closedStart >= this.#closedOrdersMax) {
-      this.#closed = this.#closed.slice(this.#closedStart);
-      this.#closedStart = 0;
-    }
+    this.#accounts.get(order.clientId)?.open.delete(order.requestId);
+    const forgotten = this.#closed[this.#closedNext];
+    if (forgotten !== undefined) this.#accounts.get(forgotten.clientId)?.orders.delete(forgotten.requestId);
+    this.#closed[this.#closedNext] = order;
+    this.#closedNext = (this.#closedNext + 1) % this.#closedOrdersMax;
   }
 }
 

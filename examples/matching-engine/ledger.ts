@@ -3,7 +3,8 @@
  * look like. It checks each response completely, and keeps its record over a broken connection, so that it can
  * tell whether a server that came back still knows everything that it acknowledged.
  */
-import { marketPrice, OrderStatus, Side } from './order-book.js';
+import { marketPrice, OrderStatus } from './order-book.js';
+import { acceptable, echoes, OrderList, type OwnOrder } from './own-order.js';
 import {
   decodeResponse,
   RejectReason,
@@ -31,25 +32,25 @@ export interface FillTally {
   hash: number;
 }
 
-export interface OwnOrder {
-  readonly requestId: number;
-  readonly side: Side;
-  readonly price: number;
-  readonly quantity: number;
-  /** From the acknowledgement; 0 before. */
-  orderId: number;
-  filled: number;
-  status: OrderStatus;
-  /** False from a broken connection until the next word about the order: fills may have gone unseen. */
-  exact: boolean;
-}
-
 /** A request that was sent and not wholly answered. */
 export interface Outstanding {
   readonly request: Request;
   /** When it should have been sent, in milliseconds; latency counts from here. */
   readonly intendedAtMs: number;
+  /** It is wrong on purpose, and to be rejected for this reason. */
+  readonly mustFailFor: RejectReason | null;
   answered: boolean;
+  /** Why it was rejected, if it was. */
+  rejectedFor: number | null;
+  /** In an answer to a request for all open orders. */
+  list: OrderList | null;
+}
+
+export interface LedgerOptions {
+  /** Orders to remember; past it the oldest closed ones are forgotten. Default 1024. */
+  ordersMax?: number;
+  /** Told of each violation as it is found. */
+  onViolation?: (kind: keyof Verified, detail: string) => void;
 }
 
 type Numbered = Response & { readonly number: number };
@@ -65,6 +66,7 @@ export class Ledger {
   /** What the first few violations were, for people. */
   readonly violations: string[] = [];
   readonly #ordersMax: number;
+  readonly #onViolation: (kind: keyof Verified, detail: string) => void;
   readonly #outstanding: Outstanding[] = [];
   #head = 0;
   #lastRequestId = 0;
@@ -74,9 +76,9 @@ export class Ledger {
   /** Numbers that were skipped, and may still come late. */
   readonly #skipped = new Set<number>();
 
-  /** @param options.ordersMax orders to remember; past it the oldest closed ones are forgotten */
-  constructor(options: { ordersMax?: number } = {}) {
+  constructor(options: LedgerOptions = {}) {
     this.#ordersMax = options.ordersMax ?? 1024;
+    this.#onViolation = options.onViolation ?? (() => {});
   }
 
   /** Responses received, whatever their content. */
@@ -99,10 +101,18 @@ export class Ledger {
   }
 
   /** Notes a request on its way out. */
-  sent(request: Request, intendedAtMs: number): void {
-    this.#outstanding.push({ request, intendedAtMs, answered: false });
+  sent(request: Request, intendedAtMs: number, mustFailFor: RejectReason | null = null): void {
+    this.#outstanding.push({
+      request,
+      intendedAtMs,
+      mustFailFor,
+      answered: false,
+      rejectedFor: null,
+      list: null,
+    });
     if (request.tag === RequestTag.logon) return;
-    this.#lastRequestId = request.requestId;
+    this.#lastRequestId = Math.max(this.#lastRequestId, request.requestId);
+    if (mustFailFor !== null) return;
     if (request.tag !== RequestTag.limit && request.tag !== RequestTag.market) return;
     const { requestId, side, price, quantity } = request;
     const status = OrderStatus.open;
@@ -159,6 +169,7 @@ export class Ledger {
     }
     if (!ended.answered) this.#violation('missing', `no answer to ${JSON.stringify(ended.request)}`);
     this.#removeHead();
+    ended.list?.end(this.#missedInList);
     const { request } = ended;
     if (request.tag === RequestTag.market && ended.answered) {
       const order = this.orders.get(request.requestId);
@@ -190,9 +201,15 @@ export class Ledger {
   #checkAnswer(response: Numbered): string | null {
     const outstanding = this.#outstandingFor(response);
     if (outstanding === null) return `answers request ${response.requestId}, which is not open`;
-    if (outstanding.answered) return `second answer to request ${response.requestId}`;
+    const { request, mustFailFor } = outstanding;
+    if (outstanding.answered && outstanding.list === null) {
+      return `second answer to request ${response.requestId}`;
+    }
     outstanding.answered = true;
-    const { request } = outstanding;
+    if (response.tag === ResponseTag.rejected) outstanding.rejectedFor = response.code;
+    if (mustFailFor !== null) {
+      return outstanding.rejectedFor === mustFailFor ? null : `not rejected for reason ${mustFailFor}`;
+    }
     if (request.tag === RequestTag.logon) return this.#checkLogon(response);
     switch (request.tag) {
       case RequestTag.limit:
@@ -202,6 +219,9 @@ export class Ledger {
         return this.#checkCancelled(response, request.target);
       case RequestTag.query:
         return this.#checkState(response, request.target);
+      case RequestTag.orders:
+        outstanding.list ??= new OrderList(this.#openBefore(request.requestId));
+        return this.#checkListed(response, outstanding.list);
       case RequestTag.logoff:
         return response.tag === ResponseTag.loggedOff ? null : 'no confirmation of the logoff';
     }
@@ -233,11 +253,16 @@ export class Ledger {
     const order = this.orders.get(target);
     if (response.tag === ResponseTag.rejected) {
       if (response.code !== RejectReason.notOpen) return `cancel rejected for reason ${response.code}`;
-      return order?.exact && order.status === OrderStatus.open ? 'cancel of an open order rejected' : null;
+      if (order?.status !== OrderStatus.open) return null;
+      if (order.exact) return 'cancel of an open order rejected';
+      this.#closedUnseen(order);
+      return null;
     }
     if (response.tag !== ResponseTag.cancelled || order === undefined) return 'not the answer to a cancel';
-    if (!echoes(response, order) || response.orderId !== order.orderId) return 'another order was cancelled';
-    if (order.exact && order.status !== OrderStatus.open) return 'an order that was closed was cancelled';
+    if (!echoes(response, order)) return 'another order was cancelled';
+    // The acknowledgement may have been lost with a connection.
+    if (order.orderId > 0 && response.orderId !== order.orderId) return 'another order id';
+    if (order.status !== OrderStatus.open) return 'an order that was closed was cancelled';
     return this.#adopt(order, response, OrderStatus.cancelled);
   }
 
@@ -252,9 +277,28 @@ export class Ledger {
     }
     if (!echoes(response, order)) return 'not the order that was sent';
     if (order.exact && response.code !== order.status) return `status ${response.code}, not ${order.status}`;
+    if (order.status !== OrderStatus.open && response.code === OrderStatus.open)
+      return 'a closed order is open';
     if (order.orderId > 0 && response.orderId !== order.orderId) return 'another order id';
     return this.#adopt(order, response, response.code as OrderStatus);
   }
+
+  #checkListed(response: Numbered, list: OrderList): string | null {
+    if (response.tag !== ResponseTag.orderState) return 'not the answer to a request for orders';
+    const problem = list.take(response, this.#missedInList);
+    if (problem !== null || response.match === 0) return problem;
+    return this.#checkState(response, response.match);
+  }
+
+  /** Open orders as far as is known, without those that were placed after this request. */
+  #openBefore(requestId: number): OwnOrder[] {
+    return [...this.open.values()].filter((order) => order.requestId < requestId);
+  }
+
+  readonly #missedInList = (order: OwnOrder): void => {
+    if (order.exact) this.#violation('missing', `open order ${order.requestId} is not in the list`);
+    else this.#closedUnseen(order);
+  };
 
   #checkFill(response: Numbered): string | null {
     const { side, price, quantity, taker } = response;
@@ -321,6 +365,8 @@ export class Ledger {
   }
 
   #forgetOld(): void {
+    // An answer under way may still be about an order that was closed meanwhile.
+    if (this.waiting > this.#ordersMax / 4) return;
     for (let tries = 0; this.orders.size > this.#ordersMax && tries < 2; tries++) {
       const [requestId, order] = this.orders.entries().next().value!;
       this.orders.delete(requestId);
@@ -343,6 +389,12 @@ export class Ledger {
     return null;
   }
 
+  /** It was closed while there was no connection. A query can still find out how. */
+  #closedUnseen(order: OwnOrder): void {
+    order.status = OrderStatus.unknown;
+    this.open.delete(order.requestId);
+  }
+
   #delete(order: OwnOrder): void {
     this.orders.delete(order.requestId);
     this.open.delete(order.requestId);
@@ -351,18 +403,8 @@ export class Ledger {
   #violation(kind: keyof Verified, what: string, count = 1): void {
     this.verified[kind] += count;
     if (this.violations.length < 10) this.violations.push(`${kind}: ${what}`);
+    this.#onViolation(kind, what);
   }
-}
-
-function echoes(response: Response, order: OwnOrder): boolean {
-  return (
-    response.side === order.side && response.price === order.price && response.quantity === order.quantity
-  );
-}
-
-function acceptable(order: OwnOrder, price: number): boolean {
-  if (order.price === marketPrice) return price > 0;
-  return order.side === Side.buy ? price <= order.price : price >= order.price;
 }
 
 function tally(fills: FillTally, { sequence, match, price, quantity }: Response): void {

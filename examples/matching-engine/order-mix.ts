@@ -51,6 +51,12 @@ export class OrderMix {
     return { tag: RequestTag.limit, requestId, side, price, quantity };
   }
 
+  /** The client has logged on again: cancels that were under way may be lost, so all that may be open counts anew. */
+  resume(): void {
+    this.#resting.length = 0;
+    for (const requestId of this.#ledger.open.keys()) this.#resting.push(requestId);
+  }
+
   #dropClosed(): void {
     while (this.#resting.length > 0 && !this.#ledger.open.has(this.#resting[0])) this.#resting.shift();
   }

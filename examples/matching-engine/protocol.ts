@@ -13,10 +13,12 @@
  *   | 0x13 | cancel | 0       | 0         | request   | target   |          |
  *   | 0x14 | query  | 0       | 0         | request   | target   |          |
  *   | 0x15 | logoff | 0       | 0         | request   |          |          |
+ *   | 0x16 | orders | 0       | 0         | request   |          |          |
  *
  * A client keeps its client id when it connects again. It numbers its requests itself, upwards from 1; an order
  * goes by the number of the request that placed it, so that it can be asked for and cancelled by a client that
- * never saw its acknowledgement (target).
+ * never saw its acknowledgement (target). The answer to `orders` is one order state for each of the client's own open
+ * orders, oldest first, at most the 1,024 oldest; when there is none, it is one order state of nothing.
  *
  * Responses, server to client, have one shape, 48 bytes:
  *
@@ -33,7 +35,8 @@
  *   | 20–23 | quantity of the order filled so far                                                 |
  *   | 24–31 | order id (f64): the journal's sequence of the order; logon: highest request applied |
  *   | 32–39 | sequence (f64): the last one in the journal that this answer depends on             |
- *   | 40–43 | place of a fill among those of its sequence, from 0                                 |
+ *   | 40–43 | place of a fill among those of its sequence, from 0; in a list of orders the one    |
+ *   |       | that placed the order (0: there is none)                                            |
  *   | 44–47 | CRC-32 of the bytes before                                                          |
  *
  * An end-of-batch frame follows the last answer to each request. What is no request at all is rejected, and its connection
@@ -47,6 +50,8 @@ export const protocolVersion = 1;
 /** Largest request body in bytes. A longer one is malformed, so that nobody can make the server buffer much. */
 export const requestBytesMax = 16;
 export const responseBytes = 48;
+/** Most orders in the answer to `orders`. */
+export const listedOrdersMax = 1024;
 
 /** Prices in ticks and quantities in lots, from 1 on. */
 export const priceMax = 1_000_000_000;
@@ -60,13 +65,15 @@ export const RequestTag = {
   cancel: 0x13,
   query: 0x14,
   logoff: 0x15,
+  orders: 0x16,
 } as const;
 
 export type Request =
   | { readonly tag: typeof RequestTag.logon; readonly clientId: number }
   | Command
   | { readonly tag: typeof RequestTag.query; readonly requestId: number; readonly target: number }
-  | { readonly tag: typeof RequestTag.logoff; readonly requestId: number };
+  | { readonly tag: typeof RequestTag.logoff; readonly requestId: number }
+  | { readonly tag: typeof RequestTag.orders; readonly requestId: number };
 
 /** A request that changes the book: it goes to the journal first. */
 export type Command =
@@ -118,6 +125,7 @@ export interface Response {
   readonly filled: number;
   readonly orderId: number;
   readonly sequence: number;
+  /** Of a fill; in a list of orders the request that placed the order. */
   readonly match: number;
 }
 
@@ -171,6 +179,7 @@ export function decodeRequest(body: Buffer): Request | null {
       if (body.length !== 12 || second !== 0 || id === 0) return null;
       return { tag, requestId: id, target: body.readUInt32LE(8) };
     case RequestTag.logoff:
+    case RequestTag.orders:
       return body.length === 8 && second === 0 && id > 0 ? { tag, requestId: id } : null;
     default:
       return null;
@@ -208,6 +217,7 @@ function requestLength(request: Request): number {
   switch (request.tag) {
     case RequestTag.logon:
     case RequestTag.logoff:
+    case RequestTag.orders:
       return 8;
     case RequestTag.limit:
       return 16;

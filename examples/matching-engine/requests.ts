@@ -54,6 +54,8 @@ export class Requests implements Service<Session> {
   readonly #onFailure: (error: Error) => void;
   /** By client id: where a fill goes. A client without a connection misses it, and can ask later. */
   readonly #clients = new Map<number, Client>();
+  /** By client id: the latest, also when it has ended. */
+  readonly #sessions = new Map<number, Session>();
   readonly #body = Buffer.alloc(responseBytes);
   readonly #command = Buffer.alloc(commandBytesMax);
   /** When the request that is being dealt with came. */
@@ -126,6 +128,13 @@ export class Requests implements Service<Session> {
       case RequestTag.query:
         this.#publish(client, this.#engine.query(clientId, request.requestId, request.target), gated);
         return 'done';
+      case RequestTag.orders: {
+        const answers = this.#engine.openOrders(clientId, request.requestId);
+        for (const [i, answer] of answers.entries()) {
+          this.#publish(client, answer, { last: i === answers.length - 1, bypass: false });
+        }
+        return 'done';
+      }
       case RequestTag.logoff: {
         const { requestId } = request;
         const { lastSequence: sequence } = this.#engine;
@@ -173,6 +182,10 @@ export class Requests implements Service<Session> {
   #logon(client: Client, clientId: number): void {
     // The client came back before its old connection was seen to be dead.
     this.#clients.get(clientId)?.disconnect({ when: 'now' });
+    // Of one that has ended its requests some may wait for room. What this answer says was applied must stay true.
+    const before = this.#sessions.get(clientId);
+    if (before !== undefined) before.over = true;
+    this.#sessions.set(clientId, client.data);
     client.data.clientId = clientId;
     // So that directives find the client by its name.
     this.#stage.diagnosis.setTenant(client.id, `client-${clientId}`);

@@ -10,13 +10,15 @@ import { MatchingServer, type ServerConfig, type ServerStatus } from './server.j
 
 export type ServerCommand =
   | 'status'
+  /** The same, with an id that tells the answers apart. */
+  | { type: 'status'; id: number }
   | 'close'
   | 'pause journal'
   | 'resume journal'
   | { type: 'clients'; figures: ClientFigures };
 export type ServerMessage =
   | { type: 'listening'; port: number; adminUrl: string | null; status: ServerStatus }
-  | { type: 'status'; status: ServerStatus }
+  | { type: 'status'; id?: number; status: ServerStatus }
   /** The reason for an exit code other than 0. */
   | { type: 'failed'; message: string };
 
@@ -68,6 +70,8 @@ function obey(running: MatchingServer, command: Exclude<ServerCommand, 'close'>)
   } else if (command === 'resume journal') {
     running.resumeJournal();
     logger.warn('journal resumed');
+  } else if (command.type === 'status') {
+    tell({ type: 'status', id: command.id, status: running.status() });
   } else {
     running.showClients(command.figures);
   }

@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, type Server } from 'node:net';
 import { type Stage, type StageOptions, type StageStatus, startStage } from 'ackgate';
 import type { AdminServer } from 'ackgate/admin';
 import { FileJournal } from 'ackgate/journal';
-import { type Service, type Supervisor, supervise } from 'ackgate/supervisor';
+import { type Service, type Supervisor, type SupervisorStatus, supervise } from 'ackgate/supervisor';
 import { decodeCommand } from './command-log.js';
 import { Engine } from './engine.js';
 import { type ClientFigures, startOperations } from './operations.js';
@@ -20,6 +20,8 @@ export interface ServerConfig {
   backend: 'auto' | 'uring' | 'posix';
   /** Most connections at once. */
   connections: number;
+  /** Closed orders that can still be asked for, of all clients together (default 16,384). */
+  closedOrdersMax?: number;
   /** How long the end waits for requests and answers under way, in milliseconds (default 3000). */
   drainMs?: number;
   /** Where health, metrics and the live page are; 0: any free port (default: nowhere). */
@@ -32,6 +34,8 @@ export interface ServerStatus extends StageStatus {
   openOrders: number;
   lastSequence: number;
   clientIdMax: number;
+  /** None before there is one. */
+  supervisor: SupervisorStatus | null;
 }
 
 type Logger = NonNullable<StageOptions['logger']>;
@@ -76,7 +80,8 @@ export class MatchingServer {
     let server: MatchingServer | null = null;
     try {
       journal = await FileJournal.open({ directory: config.directory, cursor: stage.share() });
-      const engine = new Engine();
+      const { closedOrdersMax } = config;
+      const engine = new Engine(closedOrdersMax === undefined ? {} : { closedOrdersMax });
       for (const { sequence, payload } of journal.replay(1)) {
         const { clientId, command } = decodeCommand(payload);
         engine.apply(sequence, clientId, command);
@@ -130,7 +135,8 @@ export class MatchingServer {
 
   status(): ServerStatus {
     const { book, lastSequence, clientIdMax } = this.#engine;
-    return { ...this.#stage.status(), openOrders: book.openOrders, lastSequence, clientIdMax };
+    const supervisor = this.#supervisor?.status() ?? null;
+    return { ...this.#stage.status(), openOrders: book.openOrders, lastSequence, clientIdMax, supervisor };
   }
 
   /** Takes no more requests, sends what is durable or becomes so in time, and ends. */

@@ -75,9 +75,9 @@ export async function killCycles(options) {
 }
 
 async function startServer(directory, backend, policy) {
-  const child = fork(serverFile, [JSON.stringify({ directory, backend, port: 0, policy })], {
-    stdio: 'inherit',
-  });
+  // The clients ask for every order that they ever placed.
+  const config = { directory, backend, port: 0, policy, closedOrdersMax: 1_000_000 };
+  const child = fork(serverFile, [JSON.stringify(config)], { stdio: 'inherit' });
   const [message] = await once(child, 'message');
   if (message.type !== 'listening') throw new Error(`the server did not start: ${message.message}`);
   return { process: child, port: message.port };
