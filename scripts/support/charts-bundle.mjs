@@ -21,14 +21,14 @@ function digest() {
 }
 
 /**
- * Bundles the part of echarts that draws the what-if page into one module below `dist`, with its licences: echarts has
- * 60 MB, which no user of the package should have to install for one page. Does nothing when it is there and current.
+ * Bundles the part of echarts that draws the what-if page and the soak report into one module below `dist`, with its licences: echarts has
+ * 60 MB, which no user of the package should have to install for two pages. Does nothing when it is there and current.
  */
 export async function bundleCharts(say) {
   const stamp = join(root, 'node_modules/.cache/ackgate/charts.sha256');
   const now = digest();
   if (existsSync(output) && existsSync(stamp) && readFileSync(stamp, 'utf8') === now) return;
-  say('bundling the charts of the what-if page');
+  say('bundling the charts of the pages');
   const { build } = await import('esbuild');
   mkdirSync(folder, { recursive: true });
   await build({

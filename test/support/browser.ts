@@ -35,6 +35,7 @@ const recorder = `
   document.addEventListener('DOMContentLoaded', () => {
     for (const id of Object.keys(window.seenTexts)) {
       const node = document.getElementById(id);
+      if (node === null) continue;
       new MutationObserver(() => window.seenTexts[id].push(node.textContent))
         .observe(node, { childList: true, characterData: true, subtree: true });
     }

@@ -1,109 +1,21 @@
-import { AckgateError } from '../../errors.js';
+import {
+  axis,
+  boxEntry,
+  colour,
+  dash,
+  lineEntry,
+  noPicture,
+  type Picture,
+  textInk,
+} from '../../charts/colours.js';
+import type { ChartSize, Draw } from '../../charts/draw.js';
 import { duration, perYear, rateText } from './format.js';
 import type { PolicyResult, WhatIfResult } from './index.js';
-
-/** The two widths that a chart is drawn for: a page, and a phone. */
-export interface ChartSize {
-  readonly width: number;
-  readonly isNarrow: boolean;
-}
-
-/** Draws one chart; the option is echarts'. */
-export type Draw = (size: ChartSize, height: number, option: object) => string;
-
-interface Chart {
-  setOption(option: object): void;
-  renderToSVGString(options: { useViewBox: boolean }): string;
-  dispose(): void;
-}
-interface Echarts {
-  init(element: null, theme: null, options: object): Chart;
-}
-
-/**
- * Stand-ins for colours, put into the picture and then replaced by the page's variables, so that one picture serves light
- * and dark. None of them is a colour that anything else would have.
- */
-const inks = {
-  '#0a0b01': 'var(--ink)',
-  '#0a0b02': 'var(--muted)',
-  '#0a0b03': 'var(--line)',
-} as const;
-const [ink, muted, line] = Object.keys(inks);
-const series = Array.from({ length: 8 }, (_, i) => `#0a0c0${i + 1}`);
-const dashes = ['solid', [7, 4], [2, 3], [10, 3, 2, 3]] as const;
-
-/** Draws with the bundled echarts, without a browser. */
-export async function loadDraw(): Promise<Draw> {
-  const url = new URL('../../vendor/echarts.mjs', import.meta.url).href;
-  let echarts: Echarts;
-  try {
-    echarts = (await import(url)) as Echarts;
-  } catch (cause) {
-    throw new AckgateError(
-      'ERR_ACKGATE_INVALID_ARGUMENT',
-      'the chart page needs dist/vendor/echarts.mjs, which the build makes: run npm run build',
-      { cause },
-    );
-  }
-  return ({ width }, height, option) => {
-    const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width, height });
-    chart.setOption({ animation: false, textStyle: { fontFamily: 'inherit', color: ink }, ...option });
-    const svg = chart.renderToSVGString({ useViewBox: true });
-    chart.dispose();
-    return recolour(svg);
-  };
-}
-
-function recolour(svg: string): string {
-  let text = svg;
-  for (const [from, to] of Object.entries(inks)) text = text.replaceAll(from, to);
-  for (const [i, from] of series.entries()) text = text.replaceAll(from, `var(--s${i + 1})`);
-  // Nothing happens under a pointer; and the page says in words what the picture shows.
-  return text
-    .replace(/<style[\s\S]*?<\/style>/g, '')
-    .replace('<svg ', '<svg aria-hidden="true" focusable="false" ');
-}
-
-const colour = (i: number) => series[i % series.length];
-const dash = (i: number) => dashes[i % dashes.length];
-
-/** What stands for each series, for the legend: the page writes that, as text that can be selected and wraps. */
-export interface LegendEntry {
-  readonly name: string;
-  readonly colour: string;
-  /** Of the line; empty: a filled box. */
-  readonly dashes: string;
-}
-
-export interface Picture {
-  readonly svg: string;
-  readonly legend: readonly LegendEntry[];
-}
-
-const nothing: Picture = { svg: '', legend: [] };
-
-function legend(names: readonly string[], areLines: boolean): LegendEntry[] {
-  return names.map((name, i) => ({
-    name,
-    colour: recolour(colour(i)),
-    dashes: areLines ? [dash(i)].flat().join(' ').replace('solid', 'none') : '',
-  }));
-}
-
-const axis = {
-  axisLine: { lineStyle: { color: muted } },
-  axisTick: { lineStyle: { color: muted } },
-  axisLabel: { color: ink, fontSize: 12 },
-  nameTextStyle: { color: muted, fontSize: 12 },
-  splitLine: { lineStyle: { color: line } },
-  minorSplitLine: { show: false },
-};
 
 /** Latency over the share of orders that are slower, both on logarithmic axes. */
 export function latencyChart(draw: Draw, { policies }: WhatIfResult, size: ChartSize): Picture {
   const shown = policies.filter(({ latencyNs }) => latencyNs !== null);
-  if (shown.length === 0) return nothing;
+  if (shown.length === 0) return noPicture;
   const top = 24;
   const values = shown.flatMap(({ curve }) => curve.map(([, ns]) => ns));
   const svg = draw(size, top + (size.isNarrow ? 290 : 370), {
@@ -135,10 +47,7 @@ export function latencyChart(draw: Draw, { policies }: WhatIfResult, size: Chart
   });
   return {
     svg,
-    legend: legend(
-      shown.map(({ name }) => name),
-      true,
-    ),
+    legend: shown.map(({ name }, i) => lineEntry(name, colour(i), dash(i))),
   };
 }
 
@@ -152,7 +61,7 @@ function shareLabel(times: number): string {
 /** Whose cursor was waited for, as shares of all orders. */
 export function bindsChart(draw: Draw, { policies }: WhatIfResult, size: ChartSize): Picture {
   const shown = policies.filter(({ binds }) => binds !== null && binds.journal + binds.replication > 0);
-  if (shown.length === 0) return nothing;
+  if (shown.length === 0) return noPicture;
   const names = ['journal', 'replication'] as const;
   const svg = draw(size, shown.length * (size.isNarrow ? 48 : 34) + 44, {
     grid: barGrid(shown, size),
@@ -173,7 +82,7 @@ export function bindsChart(draw: Draw, { policies }: WhatIfResult, size: ChartSi
       data: shown.map(({ binds }) => 100 * (binds?.[name] ?? 0)),
     })),
   });
-  return { svg, legend: legend(names, false) };
+  return { svg, legend: names.map((name, i) => boxEntry(name, colour(i))) };
 }
 
 const yearSeconds = 365.25 * 86_400;
@@ -184,7 +93,7 @@ export function degradedChart(draw: Draw, { policies }: WhatIfResult, size: Char
   const shares = policies
     .flatMap(({ degraded }) => degraded.map(({ share }) => share))
     .filter((share) => share > 0);
-  if (shares.length === 0) return nothing;
+  if (shares.length === 0) return noPicture;
   // Bars on a logarithmic axis of echarts begin at 1, wherever that is; these begin a decade below the smallest.
   const lowest = Math.floor(Math.log10(Math.min(...shares) * yearSeconds)) - 1;
   const row = 20 * rates.length + (size.isNarrow ? 28 : 14);
@@ -210,7 +119,7 @@ export function degradedChart(draw: Draw, { policies }: WhatIfResult, size: Char
       label: {
         show: true,
         position: 'right',
-        color: ink,
+        color: textInk,
         fontSize: 11,
         formatter: ({ dataIndex }: { dataIndex: number }) => perYear(policies[dataIndex].degraded[i].share),
       },
@@ -222,10 +131,7 @@ export function degradedChart(draw: Draw, { policies }: WhatIfResult, size: Char
   });
   return {
     svg,
-    legend: legend(
-      rates.map((rate) => `fails ${rateText(rate)}`),
-      false,
-    ),
+    legend: rates.map((rate, i) => boxEntry(`fails ${rateText(rate)}`, colour(i))),
   };
 }
 

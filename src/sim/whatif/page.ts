@@ -1,52 +1,21 @@
-import { Eta } from 'eta';
-import {
-  bindsChart,
-  type ChartSize,
-  type Draw,
-  degradedChart,
-  latencyChart,
-  loadDraw,
-  type Picture,
-} from './charts.js';
+import type { Picture } from '../../charts/colours.js';
+import { type ChartSize, type Draw, loadDraw } from '../../charts/draw.js';
+import { type Cell, inBothWidths, renderPage, type Table } from '../../charts/page.js';
+import { bindsChart, degradedChart, latencyChart } from './charts.js';
 import { failures, failureTexts } from './failures.js';
 import { count, duration, lossText, percent, perYear, rateText, title } from './format.js';
 import type { LossFigures, PolicyResult, WhatIfResult } from './index.js';
-import { pageTemplate, tableTemplate } from './page-template.js';
-
-interface Cell {
-  text: string;
-  kind: string;
-  note?: string;
-  span?: number;
-}
-
-interface Table {
-  caption: string;
-  header: readonly string[];
-  /** The same for a phone, where each cell has its own. */
-  short?: readonly string[];
-  rows: readonly { name: string; note?: string; cells: readonly Cell[] }[];
-  isNumbers: boolean;
-}
-
-const wide: ChartSize = { width: 1000, isNarrow: false };
-const narrow: ChartSize = { width: 362, isNarrow: true };
+import { pageTemplate } from './page-template.js';
 
 /** A result as one HTML page: charts, the same as tables, light and dark; nothing is loaded from anywhere. */
 export async function whatIfPage(result: WhatIfResult): Promise<string> {
-  const draw = await loadDraw();
-  const eta = new Eta({ autoEscape: true, autoTrim: false, varName: 'it' });
-  eta.loadTemplate('@page', pageTemplate);
-  eta.loadTemplate('@table', tableTemplate);
-  return eta.render('@page', describe(result, draw));
+  return renderPage(pageTemplate, describe(result, await loadDraw()));
 }
 
 function describe(result: WhatIfResult, draw: Draw): object {
   const { cluster, load, orders, seed, policies } = result;
-  const pictures = (chart: (draw: Draw, result: WhatIfResult, size: ChartSize) => Picture) => {
-    const { svg, legend } = chart(draw, result, wide);
-    return { wide: svg, narrow: chart(draw, result, narrow).svg, legend };
-  };
+  const pictures = (chart: (draw: Draw, result: WhatIfResult, size: ChartSize) => Picture) =>
+    inBothWidths((size) => chart(draw, result, size));
   return {
     title: 'What would acknowledgements cost?',
     summary:
