@@ -114,6 +114,11 @@ export const ackgateErrorCodes = [
   'ERR_ACKGATE_SHUTTING_DOWN',
   'ERR_ACKGATE_FLUSH_FAILED',
   'ERR_ACKGATE_SHUTDOWN_FAILED',
+  // soak
+  'ERR_ACKGATE_SOAK_PLATFORM',
+  'ERR_ACKGATE_SOAK_CHECKPOINT',
+  // soak
+  'ERR_ACKGATE_SOAK_CONNECT',
   // optional parts
   'ERR_ACKGATE_PEER_MISSING',
 ] as const;

@@ -24,7 +24,24 @@ export function vitestCounts(report, code) {
  * Tests that share no sockets, threads or load with others: two files at a time. The rest watch what threads, descriptors
  * and memory do, and come one by one.
  */
-const sideBySide = ['05', '10', '20', '25', '30', '40', '70', '71', '72', '73', '74', '79', '85', '90', '95'];
+const sideBySide = [
+  '05',
+  '10',
+  '20',
+  '25',
+  '30',
+  '40',
+  '70',
+  '71',
+  '72',
+  '73',
+  '74',
+  '79',
+  '85',
+  '90',
+  '92',
+  '95',
+];
 const patterns = sideBySide.map((number) => `test/${number}-*.test.ts`);
 
 /** Runs every TypeScript test. */

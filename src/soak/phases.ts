@@ -1,0 +1,197 @@
+import { AnomalyWatch } from './anomaly-watch.js';
+import type { Clock } from './clock.js';
+import type { SoakConfig } from './config.js';
+import type { SoakDriver } from './driver.js';
+import type { Ending } from './ending.js';
+import { messageOf } from './error-text.js';
+import { Chaos, unsupportedChaos } from './load/chaos.js';
+import { chaosConnectionsMax } from './load/chaos-connections.js';
+import { Load } from './load/load.js';
+import type { RunPhase } from './progress.js';
+import { waitUntilReady } from './ready.js';
+import type { RunBook } from './run-book.js';
+import { serverConnections } from './samplers/ports.js';
+import { childrenOf, readProcess } from './samplers/process.js';
+import { peakWhile } from './samplers/rss.js';
+import type { Sample } from './samples.js';
+import { readStatus, sample } from './sampling.js';
+import type { ServerProcess } from './server-process.js';
+
+export interface PhaseParts {
+  readonly config: SoakConfig;
+  readonly driver: SoakDriver;
+  readonly server: ServerProcess;
+  readonly clock: Clock;
+  readonly book: RunBook;
+  readonly ending: Ending;
+  /** Of the machine. */
+  readonly memoryBytes: number;
+  enter(phase: RunPhase): void;
+  onSample(sample: Sample): void;
+}
+
+/** Resident memory is read so often in a burst. */
+const burstReadingMs = 5;
+/** Chaos has the numbers behind those of the clients. */
+const readyClient = (clients: number) => clients + chaosConnectionsMax;
+
+/**
+ * Everything that is done to a server, from its start to the last reading. Whatever ends the run early ends each phase
+ * early, too; what was measured until then is in the book.
+ */
+export async function runPhases(parts: PhaseParts): Promise<void> {
+  const { config, driver, server, clock, book, ending } = parts;
+  const { signal } = ending;
+  const { progress } = book;
+  if (!(await becomeReady(parts))) return;
+
+  const isFirstLife = progress.segments === 0;
+  progress.segments++;
+  // Another life draws other requests; the same run, resumed at the same time, draws the same ones.
+  const seed = (config.seed + Math.imul(progress.segments, 0x9e3779b1)) >>> 0;
+  const { host, port } = server;
+  const load = new Load({ driver, host, port, config, clock, seed });
+  load.restore(progress.losses);
+  try {
+    if (isFirstLife) {
+      parts.enter('idle');
+      await clock.sleep(config.settleSeconds * 1000, signal);
+    }
+    const idleRssBytes = readProcess(server.pid).rssBytes;
+    await load.connect(signal);
+    if (isFirstLife) await measureClosedLoops(parts, load, idleRssBytes);
+    if (!ending.early) await underLoad(parts, load, seed);
+  } catch (error) {
+    if (!ending.early) ending.end({ why: 'anomaly', detail: messageOf(error) });
+  } finally {
+    parts.enter('settling');
+    // After an end that was not in time nobody waits for answers.
+    await load.finish(signal);
+    progress.losses = load.losses();
+  }
+  if (!ending.early) await lastReadings(parts);
+}
+
+async function becomeReady({
+  config,
+  driver,
+  server,
+  clock,
+  book,
+  ending,
+  enter,
+}: PhaseParts): Promise<boolean> {
+  enter('starting');
+  const ready = await waitUntilReady({
+    driver,
+    server,
+    clock,
+    signal: ending.signal,
+    readySeconds: config.readySeconds,
+    client: readyClient(config.clients),
+    seed: config.seed,
+  });
+  if (ready.ok) {
+    book.progress.readyAfterMs ??= ready.afterMs;
+    const children = childrenOf(server.pid);
+    if (children !== null && children > 0) {
+      book.note(
+        `the command started ${children} more processes, which are not measured: give the server's own command`,
+      );
+    }
+    return true;
+  }
+  ending.end({ why: 'not-ready', detail: ready.detail });
+  return false;
+}
+
+/** The footprint, then the burst; each after the server has settled. */
+async function measureClosedLoops(parts: PhaseParts, load: Load, idleRssBytes: number | null): Promise<void> {
+  const { config, server, clock, book, ending, enter } = parts;
+  const { footprint, burst, settleSeconds } = config;
+  const rssBytes = () => readProcess(server.pid).rssBytes;
+  if (footprint.requests > 0) {
+    enter('footprint');
+    let halfRssBytes: number | null = null;
+    const { answered } = await load.closedLoop(footprint, ending.signal, () => {
+      halfRssBytes = rssBytes();
+    });
+    await clock.sleep(settleSeconds * 1000, ending.signal);
+    const { requests } = footprint;
+    book.progress.footprint = { idleRssBytes, halfRssBytes, finalRssBytes: rssBytes(), requests, answered };
+  }
+  if (burst.requests > 0 && !ending.early) {
+    enter('burst');
+    const settledRssBytes = rssBytes();
+    const peak = await peakWhile(server.pid, burstReadingMs, () => load.closedLoop(burst, ending.signal));
+    const { peakRssBytes, readings } = peak;
+    book.progress.peak = { idleRssBytes: settledRssBytes, peakRssBytes, readings };
+  }
+}
+
+async function underLoad(parts: PhaseParts, load: Load, seed: number): Promise<void> {
+  const { config, driver, server, clock, book, ending, enter, onSample } = parts;
+  const { host, port } = server;
+  const { progress } = book;
+  const { elapsedMs, segments } = progress;
+  const beganMs = clock.nowMs();
+  const atMs = () => elapsedMs + clock.nowMs() - beganMs;
+  const chaos = new Chaos({ load, driver, server, host, port, config, clock, seed, atMs });
+  for (const sentence of unsupportedChaos(driver, config.chaos)) book.note(sentence);
+  const anomalies = new AnomalyWatch(parts.memoryBytes);
+  const over = new AbortController();
+  const signal = AbortSignal.any([ending.signal, over.signal]);
+  // What the closed loops left in the counters of the first sample and window is not of this load.
+  load.reading();
+  load.window();
+  enter('warm-up');
+  const work = [load.run(signal), chaos.run(signal)];
+  // A load that can't go on ends the sampling as well.
+  const sampling = sample(
+    {
+      clock,
+      load,
+      chaos,
+      server,
+      driver,
+      everyMs: config.sampleSeconds * 1000,
+      warmupMs: config.warmupSeconds * 1000,
+      durationMs: config.durationSeconds * 1000 - elapsedMs,
+      elapsedMs,
+      segment: segments - 1,
+      onPhase: enter,
+      onSample: (reading) => {
+        book.addChaos(chaos.events());
+        progress.losses = load.losses();
+        onSample(reading);
+        const detail = anomalies.look(reading);
+        if (detail !== null) ending.end({ why: 'anomaly', detail });
+      },
+      onWindow: (window) => progress.windows.push(window),
+    },
+    signal,
+  );
+  try {
+    await Promise.race([sampling, ...work.map((part) => part.then(() => sampling))]);
+  } finally {
+    over.abort();
+    await Promise.allSettled([sampling, ...work]);
+    book.addChaos(chaos.events());
+    for (const problem of chaos.problems) book.note(problem);
+  }
+}
+
+/** When all clients have left. */
+async function lastReadings({ config, driver, server, clock, book, ending }: PhaseParts): Promise<void> {
+  await clock.sleep(config.settleSeconds * 1000, ending.signal);
+  if (ending.early) return;
+  book.finalRssBytes = readProcess(server.pid).rssBytes;
+  const connections = serverConnections(server.port);
+  const status = await readStatus(driver, server);
+  const named = (driver.orphans ?? []).map((name) => [name, status?.[name] ?? Number.NaN] as const);
+  if (connections === null && named.length === 0) return;
+  book.orphans = {
+    ...(connections !== null && { 'open sockets': connections }),
+    ...Object.fromEntries(named),
+  };
+}

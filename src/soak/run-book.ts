@@ -1,0 +1,119 @@
+import type { SoakConfig } from './config.js';
+import type { ChaosEvent, Ended, FootprintRecord, PeakRecord, RunRecord } from './run-record.js';
+import type { LossCounts, Sample, WindowReading } from './samples.js';
+
+/** Marks in the charts; the counts are in the samples. */
+const chaosEventsMax = 4000;
+
+/** What a run is, from its beginning on and when it is resumed. */
+export interface RunIdentity {
+  readonly startedAt: string;
+  readonly config: SoakConfig;
+  readonly driver: string;
+  readonly command: readonly string[];
+  readonly repeat: string;
+}
+
+/** What a run has come to; plain data, so that it can be kept and gone on from. */
+export interface RunProgress {
+  /** Lives of the server so far. */
+  segments: number;
+  /** Time under load so far. */
+  elapsedMs: number;
+  readyAfterMs: number | null;
+  footprint: FootprintRecord | null;
+  peak: PeakRecord | null;
+  windows: WindowReading[];
+  losses: LossCounts;
+  chaosEvents: ChaosEvent[];
+  notes: string[];
+  runner: { firstRssBytes: number; lastRssBytes: number; maxRssBytes: number };
+}
+
+export const noLosses: LossCounts = {
+  due: 0,
+  expected: 0,
+  unexpected: 0,
+  timedOut: 0,
+  lost: 0,
+  unsent: 0,
+  abandoned: 0,
+  late: 0,
+  missing: 0,
+  duplicated: 0,
+  disordered: 0,
+  corrupted: 0,
+  connectionsLost: 0,
+  connectionsMade: 0,
+  examples: [],
+};
+
+export const newProgress = (): RunProgress => ({
+  segments: 0,
+  elapsedMs: 0,
+  readyAfterMs: null,
+  footprint: null,
+  peak: null,
+  windows: [],
+  losses: noLosses,
+  chaosEvents: [],
+  notes: [],
+  runner: { firstRssBytes: 0, lastRssBytes: 0, maxRssBytes: 0 },
+});
+
+/** Everything that is measured in a run, as it comes in. */
+export class RunBook {
+  readonly identity: RunIdentity;
+  readonly progress: RunProgress;
+  readonly samples: Sample[];
+  finalRssBytes: number | null = null;
+  orphans: Record<string, number> | null = null;
+  serverExit: string | null = null;
+  serverOutput = '';
+
+  constructor(identity: RunIdentity, progress = newProgress(), samples: Sample[] = []) {
+    this.identity = identity;
+    this.progress = progress;
+    this.samples = samples;
+  }
+
+  addSample(sample: Sample): void {
+    this.samples.push(sample);
+    this.progress.elapsedMs = sample.atMs;
+    const { rss } = process.memoryUsage();
+    const { runner } = this.progress;
+    if (runner.firstRssBytes === 0) runner.firstRssBytes = rss;
+    runner.lastRssBytes = rss;
+    runner.maxRssBytes = Math.max(runner.maxRssBytes, rss);
+  }
+
+  addChaos(events: readonly ChaosEvent[]): void {
+    const { chaosEvents } = this.progress;
+    for (const event of events) chaosEvents.push(event);
+    // Every second one goes, so that what is left is spread over the whole run.
+    if (chaosEvents.length > chaosEventsMax) {
+      this.progress.chaosEvents = chaosEvents.filter((_, index) => index % 2 === 0);
+    }
+  }
+
+  note(text: string): void {
+    const { notes } = this.progress;
+    if (!notes.includes(text)) notes.push(text);
+  }
+
+  record(ended: Ended, about: Pick<RunRecord, 'machine' | 'versions'>): RunRecord {
+    const { elapsedMs: _, ...progress } = this.progress;
+    const { finalRssBytes, orphans, serverExit, serverOutput, samples } = this;
+    return {
+      ...this.identity,
+      ...about,
+      ...progress,
+      samples,
+      finalRssBytes,
+      orphans,
+      ended,
+      serverExit,
+      serverOutput,
+    };
+  }
+}

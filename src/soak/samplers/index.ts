@@ -1,0 +1,3 @@
+export { freePort, serverConnections } from './ports.js';
+export { childrenOf, readProcess } from './process.js';
+export { type Peak, peakWhile, RssSampler } from './rss.js';

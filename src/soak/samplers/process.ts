@@ -1,0 +1,112 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import type { ProcessReading } from '../samples.js';
+
+const kibibyte = 1024;
+
+/** Each figure that can't be had is null; of a process that has ended all are. */
+export function readProcess(pid: number): ProcessReading {
+  const status = parseStatus(read(`/proc/${pid}/status`));
+  // Walks through all pages of the process, which are held still meanwhile: nothing for every few milliseconds.
+  const rollup = parseSmapsRollup(read(`/proc/${pid}/smaps_rollup`));
+  return {
+    rssBytes: rollup.rssBytes ?? status.rssBytes,
+    pssBytes: rollup.pssBytes,
+    anonymousBytes: rollup.anonymousBytes,
+    threads: status.threads,
+    fds: countEntries(`/proc/${pid}/fd`),
+  };
+}
+
+/** Out of `/proc/PID/smaps_rollup`. */
+export function parseSmapsRollup(
+  text: string | null,
+): Pick<ProcessReading, 'rssBytes' | 'pssBytes' | 'anonymousBytes'> {
+  return {
+    rssBytes: bytesOf(text, 'Rss'),
+    pssBytes: bytesOf(text, 'Pss'),
+    anonymousBytes: bytesOf(text, 'Anonymous'),
+  };
+}
+
+/** Out of `/proc/PID/status`. One that has ended and was not waited for yet still has a status, but nothing else. */
+export function parseStatus(text: string | null): Pick<ProcessReading, 'rssBytes' | 'threads'> {
+  if (text === null || /^State:\s+[ZX]/m.test(text)) return { rssBytes: null, threads: null };
+  const threads = /^Threads:\s+(\d+)$/m.exec(text);
+  return { rssBytes: bytesOf(text, 'VmRSS'), threads: threads === null ? null : Number(threads[1]) };
+}
+
+function bytesOf(text: string | null, name: string): number | null {
+  const line = text === null ? null : new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(text);
+  return line === null ? null : Number(line[1]) * kibibyte;
+}
+
+export interface Stat {
+  readonly parent: number;
+  readonly group: number;
+  /** It is gone, but was not waited for yet. */
+  readonly ended: boolean;
+}
+
+/** Out of `/proc/PID/stat`. */
+export function parseStat(text: string | null): Stat | null {
+  // The name of the command is in brackets, and may have brackets and spaces of its own.
+  const rest = text?.slice(text.lastIndexOf(')') + 1) ?? '';
+  const fields = /^ ([A-Za-z]) (\d+) (\d+) /.exec(rest);
+  if (fields === null) return null;
+  const [, state, parent, group] = fields;
+  return { parent: Number(parent), group: Number(group), ended: 'ZX'.includes(state) };
+}
+
+/**
+ * How many live processes there are below this one: its children, their children, and so on. Null when it can't be told.
+ *
+ * By everybody's parent, since not every kernel lists children.
+ */
+export function childrenOf(pid: number): number | null {
+  const live = liveProcesses();
+  if (!live.has(pid)) return null;
+  const childrenByParent = new Map<number, number[]>();
+  for (const [child, { parent }] of live) {
+    const siblings = childrenByParent.get(parent);
+    if (siblings === undefined) childrenByParent.set(parent, [child]);
+    else siblings.push(child);
+  }
+  const below = [...(childrenByParent.get(pid) ?? [])];
+  // Grows while it is gone through.
+  for (const child of below) below.push(...(childrenByParent.get(child) ?? []));
+  return below.length;
+}
+
+/** Whether a process group has a member that runs. */
+export const groupLives = (leader: number): boolean =>
+  [...liveProcesses().values()].some(({ group }) => group === leader);
+
+function liveProcesses(): Map<number, Stat> {
+  const live = new Map<number, Stat>();
+  for (const name of entries('/proc') ?? []) {
+    if (!/^\d+$/.test(name)) continue;
+    const stat = parseStat(read(`/proc/${name}/stat`));
+    if (stat !== null && !stat.ended) live.set(Number(name), stat);
+  }
+  return live;
+}
+
+function countEntries(directory: string): number | null {
+  return entries(directory)?.length ?? null;
+}
+
+function entries(directory: string): string[] | null {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return null;
+  }
+}
+
+function read(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,317 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { endianness } from 'node:os';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { checkPlatform, describeMachine, versions } from '#ackgate/soak/machine.js';
+import { OutputTail } from '#ackgate/soak/output-tail.js';
+import { pageSizeBytes, pageSizeOf } from '#ackgate/soak/samplers/page-size.js';
+import { countConnections, freePort, serverConnections } from '#ackgate/soak/samplers/ports.js';
+import {
+  childrenOf,
+  parseSmapsRollup,
+  parseStat,
+  parseStatus,
+  readProcess,
+} from '#ackgate/soak/samplers/process.js';
+import { parseStatm, peakWhile, RssSampler } from '#ackgate/soak/samplers/rss.js';
+
+const MiB = 1024 * 1024;
+
+function program(...args: string[]): ChildProcess {
+  const child = spawn(args[0], args.slice(1), { stdio: ['pipe', 'pipe', 'inherit'] });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  return child;
+}
+
+async function goneProcess(): Promise<number> {
+  const child = program('true');
+  await once(child, 'close');
+  return child.pid as number;
+}
+
+describe('parsers', () => {
+  const rollup = `560ca903a000-7fff38073000 ---p 00000000 00:00 0                          [rollup]
+Rss:                1576 kB
+Pss:                 335 kB
+Pss_Anon:            112 kB
+Private_Clean:        68 kB
+Anonymous:           111 kB
+AnonHugePages:         7 kB
+`;
+
+  it('smaps_rollup', () => {
+    expect(parseSmapsRollup(rollup)).toEqual({
+      rssBytes: 1576 * 1024,
+      pssBytes: 335 * 1024,
+      anonymousBytes: 111 * 1024,
+    });
+    expect(parseSmapsRollup('')).toEqual({ rssBytes: null, pssBytes: null, anonymousBytes: null });
+    expect(parseSmapsRollup(null)).toEqual({ rssBytes: null, pssBytes: null, anonymousBytes: null });
+    expect(parseSmapsRollup(rollup.replace('335 kB', 'many')).pssBytes).toBeNull();
+  });
+
+  const status =
+    'Name:\tThreads: 9\nState:\tS (sleeping)\nVmHWM:\t  900 kB\nVmRSS:\t  812 kB\nThreads:\t11\n';
+
+  it('status', () => {
+    expect(parseStatus(status)).toEqual({ rssBytes: 812 * 1024, threads: 11 });
+    // One that has ended has a thread, but is no running process.
+    expect(parseStatus('Name:\tnode\nState:\tZ (zombie)\nThreads:\t1\n')).toEqual({
+      rssBytes: null,
+      threads: null,
+    });
+    expect(parseStatus(null)).toEqual({ rssBytes: null, threads: null });
+  });
+
+  it('stat, whatever the command is called', () => {
+    expect(parseStat('17 (node) S 4 18 17 0 -1')).toEqual({ parent: 4, group: 18, ended: false });
+    expect(parseStat('17 (a) R 9 (b) S 4 18 17 0 -1')).toEqual({ parent: 4, group: 18, ended: false });
+    expect(parseStat('17 (node) Z 4 18 17 0 -1')).toEqual({ parent: 4, group: 18, ended: true });
+    expect(parseStat('')).toBeNull();
+    expect(parseStat(null)).toBeNull();
+  });
+
+  it('statm', () => {
+    expect(parseStatm('250 30 20 1 0 80 0\n', 4096)).toBe(30 * 4096);
+    expect(parseStatm('250 30 20 1 0 80 0\n', 65_536)).toBe(30 * 65_536);
+    expect(parseStatm('0 0 0 0 0 0 0\n', 4096)).toBeNull();
+    expect(parseStatm('', 4096)).toBeNull();
+  });
+
+  it.each([
+    ['LE', 8],
+    ['BE', 8],
+    ['LE', 4],
+    ['BE', 4],
+  ] as const)('the auxiliary vector, %s with words of %i bytes', (order, wordBytes) => {
+    const words = (...values: number[]) =>
+      Buffer.concat(
+        values.map((value) => {
+          const word = Buffer.alloc(wordBytes);
+          const at = order === 'LE' ? 0 : wordBytes - 4;
+          if (order === 'LE') word.writeUInt32LE(value, at);
+          else word.writeUInt32BE(value, at);
+          return word;
+        }),
+      );
+    // A value of 6 is no key.
+    expect(pageSizeOf(words(33, 6, 16, 7, 6, 16_384, 0, 0), order, wordBytes)).toBe(16_384);
+    expect(pageSizeOf(words(33, 6, 16, 7, 0, 0), order, wordBytes)).toBeNull();
+    expect(pageSizeOf(words(6, 0, 0, 0), order, wordBytes)).toBeNull();
+    expect(pageSizeOf(words(33, 1, 6), order, wordBytes)).toBeNull();
+    expect(pageSizeOf(Buffer.alloc(3), order, wordBytes)).toBeNull();
+  });
+
+  it('tables of connections', () => {
+    const table = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0
+   1: 0100007F:1F90 0100007F:C350 01 00000000:00000000 00:00000000 00000000     0        0 2 1 0 20 4 30 10 -1
+   2: 0100007F:C350 0100007F:1F90 01 00000000:00000000 00:00000000 00000000     0        0 3 1 0 20 4 30 10 -1
+   3: 0100007F:1F90 0100007F:C351 08 00000001:00000000 00:00000000 00000000     0        0 4 1 0 20 4 30 10 -1
+   4: 0100007F:1F90 0100007F:C352 06 00000000:00000000 03:00000F5C 00000000     0        0 0 3 0
+   5: 0100007F:01F9 0100007F:C353 01 00000000:00000000 00:00000000 00000000     0        0 5 1 0 20 4 30 10 -1
+`;
+    expect(countConnections(table, 8080)).toBe(2);
+    expect(countConnections(table, 505)).toBe(1);
+    expect(countConnections(table, 8081)).toBe(0);
+    expect(countConnections('', 8080)).toBe(0);
+    const mapped = table.replaceAll('0100007F:', '0000000000000000FFFF00000100007F:');
+    expect(countConnections(mapped, 8080)).toBe(2);
+  });
+});
+
+describe('of a real process', () => {
+  it('memory, threads and descriptors are those that it has', () => {
+    const reading = readProcess(process.pid);
+    const { rss } = process.memoryUsage();
+    expect(reading.rssBytes).toBeGreaterThan(rss / 2);
+    expect(reading.rssBytes).toBeLessThan(rss * 2);
+    expect(reading.pssBytes).toBeGreaterThan(0);
+    expect(reading.pssBytes).toBeLessThanOrEqual(reading.rssBytes as number);
+    expect(reading.anonymousBytes).toBeGreaterThan(0);
+    expect(reading.anonymousBytes).toBeLessThanOrEqual(reading.rssBytes as number);
+    expect(reading.threads).toBeGreaterThan(4);
+    const more = [1, 2, 3].map(() => openSync('/dev/null', 'r'));
+    expect(readProcess(process.pid).fds).toBe((reading.fds as number) + 3);
+    for (const fd of more) closeSync(fd);
+  });
+
+  it('of one that has ended, nothing', async () => {
+    const gone = await goneProcess();
+    const nothing = { rssBytes: null, pssBytes: null, anonymousBytes: null, threads: null, fds: null };
+    expect(readProcess(gone)).toEqual(nothing);
+    expect(readProcess(Number.NaN)).toEqual(nothing);
+    expect(childrenOf(gone)).toBeNull();
+    const sampler = new RssSampler(gone);
+    expect(sampler.rssBytes()).toBeNull();
+    sampler.close();
+    const peak = await peakWhile(gone, 5, async () => 'done');
+    expect(peak).toEqual({ peakRssBytes: null, readings: 0, value: 'done' });
+  });
+
+  it('one that has ended but was not waited for has no memory, descriptors or threads', async () => {
+    // The shell's child ends; the program that takes the shell's place does not know of it.
+    const child = program('sh', '-c', 'sleep 0 & echo $!; exec sleep 60');
+    const [line] = await once(child.stdout as NodeJS.ReadableStream, 'data');
+    const pid = Number(String(line));
+    const state = () => parseStat(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+    await expect.poll(state, { timeout: 20_000 }).toMatchObject({ ended: true });
+    expect(readProcess(pid)).toMatchObject({ rssBytes: null, pssBytes: null, threads: null });
+    const sampler = new RssSampler(pid);
+    expect(sampler.rssBytes()).toBeNull();
+    sampler.close();
+    expect(childrenOf(child.pid as number)).toBe(0);
+  });
+
+  it('the page size is what the kernel says', async () => {
+    const child = program('getconf', 'PAGESIZE');
+    const [text] = await once(child.stdout as NodeJS.ReadableStream, 'data');
+    expect(pageSizeBytes()).toBe(Number(String(text)));
+    expect(['LE', 'BE']).toContain(endianness());
+  });
+
+  it('RSS is read anew each time, and as by the other reading', () => {
+    const sampler = new RssSampler(process.pid);
+    onTestFinished(() => sampler.close());
+    const before = sampler.rssBytes() as number;
+    const taken = Buffer.alloc(64 * MiB, 1);
+    const during = sampler.rssBytes() as number;
+    expect(during - before).toBeGreaterThan(48 * MiB);
+    const other = readProcess(process.pid).rssBytes as number;
+    expect(Math.abs(during - other)).toBeLessThan(16 * MiB);
+    expect(taken.length).toBe(64 * MiB);
+  });
+
+  it('RSS is that of this process, and null when it has ended', async () => {
+    const child = program('cat');
+    const sampler = new RssSampler(child.pid as number);
+    onTestFinished(() => sampler.close());
+    expect(sampler.rssBytes()).toBeGreaterThan(0);
+    child.stdin?.end();
+    await once(child, 'close');
+    expect(sampler.rssBytes()).toBeNull();
+    sampler.close();
+    expect(sampler.rssBytes()).toBeNull();
+  });
+
+  it('a peak is asked for until the work is done, and its error passed on', async () => {
+    const { value, readings, peakRssBytes } = await peakWhile(process.pid, 5, async () => 7);
+    expect(value).toBe(7);
+    expect(readings).toBeGreaterThanOrEqual(2);
+    expect(peakRssBytes).toBeGreaterThan(0);
+    const descriptors = readProcess(process.pid).fds;
+    const failing = peakWhile(process.pid, 5, () => Promise.reject(new Error('broken')));
+    await expect(failing).rejects.toThrow('broken');
+    expect(readProcess(process.pid).fds).toBe(descriptors);
+  });
+
+  it('children are counted with their own children', async () => {
+    const script = 'sh -c "sleep 60 & echo; wait" & wait';
+    const child = spawn('sh', ['-c', script], { detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
+    onTestFinished(() => void process.kill(-(child.pid as number), 'SIGKILL'));
+    await once(child.stdout, 'data');
+    await expect.poll(() => childrenOf(child.pid as number), { timeout: 20_000 }).toBe(2);
+  });
+});
+
+describe('connections of a server', () => {
+  const closes = (server: Server, ...sockets: Socket[]) =>
+    onTestFinished(() => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    });
+
+  it.each(['127.0.0.1', '::'])('on %s: its own side, until it has closed it', async (host) => {
+    const accepted: Socket[] = [];
+    const server = createServer({ allowHalfOpen: true }, (socket) => {
+      socket.resume();
+      socket.on('error', () => {});
+      accepted.push(socket);
+    });
+    const listening = once(server, 'listening');
+    server.once('error', () => {});
+    server.listen(0, host);
+    try {
+      await listening;
+    } catch (error) {
+      console.warn(`not tested on ${host}: ${(error as Error).message}`);
+      return;
+    }
+    const { port } = server.address() as { port: number };
+    expect(serverConnections(port)).toBe(0);
+    const clients = [connect(port, '127.0.0.1'), connect(port, '127.0.0.1')];
+    closes(server, ...clients);
+    await Promise.all(clients.map((client) => once(client, 'connect')));
+    await expect.poll(() => accepted.length, { timeout: 20_000 }).toBe(2);
+    expect(serverConnections(port)).toBe(2);
+    // The server does not close its side: CLOSE_WAIT is a connection all the same.
+    const ended = once(accepted[0], 'end');
+    const [first] = clients;
+    first.end();
+    await ended;
+    expect(serverConnections(port)).toBe(2);
+    for (const socket of accepted) socket.destroy();
+    await expect.poll(() => serverConnections(port), { timeout: 20_000 }).toBe(0);
+  });
+
+  it('a free port can be listened on', async () => {
+    const server = createServer();
+    server.listen(await freePort(), '127.0.0.1');
+    await once(server, 'listening');
+    server.close();
+  });
+});
+
+describe('the end of an output', () => {
+  const kept = (bytesMax: number, ...chunks: string[]) => {
+    const tail = new OutputTail(bytesMax);
+    for (const chunk of chunks) tail.append(Buffer.from(chunk));
+    return tail.text();
+  };
+
+  it('is whole while it fits', () => {
+    expect(kept(8)).toBe('');
+    expect(kept(8, 'abc', 'de')).toBe('abcde');
+    expect(kept(8, 'abcdefgh')).toBe('abcdefgh');
+    expect(kept(8, 'abcd', '', 'efgh')).toBe('abcdefgh');
+  });
+
+  it('is what came last, in pieces of any size', () => {
+    const text = Array.from({ length: 200 }, (_, index) => String.fromCharCode(33 + (index % 90))).join('');
+    for (let size = 1; size <= 40; size++) {
+      const pieces = text.match(new RegExp(`.{1,${size}}`, 'g')) as string[];
+      expect(kept(16, ...pieces)).toBe(text.slice(-16));
+    }
+    expect(kept(16, 'abc', text, 'z')).toBe(`${text}z`.slice(-16));
+  });
+
+  it('does not begin with half a character', () => {
+    expect(kept(4, 'aé', 'bcd')).toBe('bcd');
+    expect(kept(4, '😀', 'ab')).toBe('ab');
+    expect(kept(4, 'ééa')).toBe('éa');
+    expect(kept(6, 'x😀', 'ab')).toBe('😀ab');
+  });
+});
+
+describe('what it runs on', () => {
+  it('is described without a name', () => {
+    const machine = describeMachine();
+    expect(Object.keys(machine)).toEqual(['cpu', 'cpus', 'memoryBytes', 'platform', 'kernel']);
+    for (const value of Object.values(machine)) expect(value).toBeTruthy();
+    const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+    expect(versions()).toMatchObject({ ackgate: version, node: process.versions.node });
+  });
+
+  it('must have /proc', () => {
+    expect(() => checkPlatform()).not.toThrow();
+    const refused = { code: 'ERR_ACKGATE_SOAK_PLATFORM' };
+    expect(() => checkPlatform('darwin')).toThrow(
+      expect.objectContaining({ ...refused, message: expect.stringContaining('darwin') }),
+    );
+    expect(() => checkPlatform('linux', '/proc/none')).toThrow(
+      expect.objectContaining({ ...refused, message: expect.stringContaining('/proc/none') }),
+    );
+  });
+});
