@@ -8,6 +8,7 @@ import { addDoctorCommand } from './doctor.js';
 import { addModeCommand } from './mode.js';
 import { addPolicyCommand } from './policy.js';
 import { addSimCommand } from './sim.js';
+import { addSoakCommand } from './soak.js';
 import { WrongCall } from './wrong-call.js';
 
 /** Whether what was asked held. */
@@ -30,6 +31,7 @@ function createProgram(json: boolean): Command {
   addDemoCommand(program);
   addDoctorCommand(program);
   addSimCommand(program);
+  addSoakCommand(program);
   addDirectivesCommand(program);
   addModeCommand(program);
   return program;

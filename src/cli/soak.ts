@@ -1,0 +1,165 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { hasCode } from '../errors.js';
+import type { SoakDriver } from '../soak/driver.js';
+import type { Verdict } from '../soak/findings.js';
+import type { SoakResult } from '../soak/run-record.js';
+import type { SoakOptions } from '../soak/runner.js';
+import { settle } from './settle.js';
+import { readDriver } from './soak-driver.js';
+import {
+  type BeginTask,
+  type ResumeTask,
+  readSeconds,
+  readTask,
+  type SoakFlags,
+  type Words,
+  wordsBehindDashes,
+} from './soak-options.js';
+import { openSoakProgress } from './soak-progress.js';
+import { soakText } from './soak-text.js';
+import { WrongCall } from './wrong-call.js';
+
+const exitCodes: Readonly<Record<Verdict, number>> = { pass: 0, fail: 1, inconclusive: 3 };
+/** What a shell makes of an interrupt. */
+const interrupted = 130;
+
+/**
+ * `ackgate soak`: a server under load and chaos for minutes or days, and what came of it.
+ *
+ * @param argv where the `--` is looked for that commander takes away
+ */
+export function addSoakCommand(program: Command, argv: readonly string[] = process.argv): void {
+  program
+    .command('soak')
+    .summary('load a server for minutes or days, and say whether it leaks, slows down or loses anything')
+    .description(
+      'Starts a server, loads it with requests and chaos, watches its memory, descriptors, threads and latency from ' +
+        'outside, and judges what it saw: pass, fail, or inconclusive. Without a command it is our own demo.',
+    )
+    .usage('[options] <smoke|moderate|reconnect|memory|file> [-- command...]')
+    .argument('[scenario]', 'smoke (60 s), moderate (24 h), reconnect (48 h), memory (12 h), or a JSON file')
+    .argument(
+      '[command...]',
+      'behind --: the server; {port} and {dir} are replaced, PORT is in its environment',
+    )
+    .option('--duration <time>', 'how long under load, such as 90s, 10m or 2h', readSeconds)
+    .option('--out <dir>', 'where the report goes (default: soak-SCENARIO-TIME)')
+    .option('--seed <n>', 'of load and chaos (default 1)', wholeNumber('--seed', 0, 0xffff_ffff))
+    .option('--rate <n>', 'requests per second, all clients together', positiveNumber('--rate', 100_000))
+    .option('--clients <n>', 'connections', wholeNumber('--clients', 1, 10_000))
+    .option('--driver <module>', "speaks the server's protocol (default: the demo's)")
+    .option('--host <address>', 'where the server listens (default 127.0.0.1)')
+    .option('--port <n>', 'where the server listens (default: a free one)', wholeNumber('--port', 1, 65_535))
+    .option('--resume', 'go on with the run in --out, whose runner was interrupted')
+    .option('--json', 'print one JSON document')
+    .addHelpText(
+      'after',
+      `
+Exit code 0: pass. 1: fail. 2: the call can't be meant. 3: inconclusive.
+
+Examples:
+  $ ackgate soak smoke
+  $ ackgate soak moderate --duration 10m --out report
+  $ ackgate soak my-soak.json --driver my-driver.mjs -- node server.js --port {port}
+  $ ackgate soak --resume --out report`,
+    )
+    .action((scenario: string | undefined, words: string[], flags: SoakFlags) =>
+      run(wordsBehindDashes(argv, scenario, words), flags),
+    )
+    .hook('postAction', settle);
+}
+
+async function run(words: Words, flags: SoakFlags): Promise<void> {
+  const task = await readTask(words, flags);
+  if (task.kind === 'begin') refuseUsedDirectory(task.directory);
+  const driver = await readDriver(task.driverModule, task.command !== null);
+  const begin = task.kind === 'begin' ? await beginning(task, driver) : await resumption(task, driver);
+
+  const { keepYoungHeapSmall } = await import('../soak/young-heap.js');
+  keepYoungHeapSmall();
+  const stop = new AbortController();
+  const onSignal = (signal: NodeJS.Signals) => {
+    // The second time is for those who don't want to wait; the server is killed on the way out.
+    if (stop.signal.aborted) process.exit(interrupted);
+    stop.abort(`stopped by ${signal}`);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
+  const view = await openSoakProgress();
+  let result: SoakResult;
+  try {
+    result = await begin({ signal: stop.signal, onProgress: (progress) => view.update(progress) });
+  } finally {
+    view.stop();
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, onSignal);
+  }
+  process.stdout.write(flags.json ? `${JSON.stringify(documentOf(result))}\n` : soakText(result));
+  process.exitCode = exitCodes[result.verdict];
+}
+
+/** Starts a run that is ready to begin. */
+type Begin = (options: Pick<SoakOptions, 'signal' | 'onProgress'>) => Promise<SoakResult>;
+
+async function beginning(task: BeginTask, driver: SoakDriver): Promise<Begin> {
+  const { checkForDriver, runSoak } = await import('../soak/index.js');
+  const { config, notes } = WrongCall.guard('', () => checkForDriver(task.config, driver));
+  const { command, driverModule, port, host, directory, repeat } = task;
+  return (options) =>
+    runSoak(config, {
+      ...options,
+      ...(command === null ? {} : { command }),
+      ...(driverModule === null ? {} : { driverModule }),
+      ...(port === null ? {} : { port }),
+      ...{ driver, host, directory, repeat, notes },
+    });
+}
+
+async function resumption({ checkpoint, directory }: ResumeTask, driver: SoakDriver): Promise<Begin> {
+  const { resumeSoak } = await import('../soak/index.js');
+  return async (options) => {
+    try {
+      return await resumeSoak(checkpoint, { ...options, driver, directory });
+    } catch (error) {
+      // Of a run that has come to its end, or goes on elsewhere.
+      if (!hasCode(error, 'ERR_ACKGATE_SOAK_CHECKPOINT')) throw error;
+      throw new WrongCall('ERR_ACKGATE_SOAK_CHECKPOINT', (error as Error).message);
+    }
+  };
+}
+
+/** What `--json` prints; the whole of it is in report.json. */
+function documentOf({ verdict, findings, directory, record }: SoakResult) {
+  return { verdict, findings, directory, repeat: record.repeat };
+}
+
+/** A report is not written over. */
+function refuseUsedDirectory(directory: string): void {
+  for (const name of ['checkpoint.json', 'report.json', 'report.html', 'samples.ndjson']) {
+    if (!existsSync(join(directory, name))) continue;
+    throw new WrongCall(
+      'ERR_ACKGATE_INVALID_ARGUMENT',
+      `--out ${directory} has another run's ${name}: name another folder, or go on with that run by --resume`,
+    );
+  }
+}
+
+function wholeNumber(option: string, min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= min && value <= max) return value;
+    throw wrongValue(option, text, `write a whole number from ${min} to ${max}`);
+  };
+}
+
+function positiveNumber(option: string, max: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+    if (value > 0 && value <= max) return value;
+    throw wrongValue(option, text, `write a number above 0, at most ${max}`);
+  };
+}
+
+function wrongValue(option: string, text: string, what: string): WrongCall {
+  return new WrongCall('ERR_ACKGATE_OUT_OF_RANGE', `${option} "${text}": ${what}`);
+}
