@@ -368,24 +368,24 @@ describe('.ci/run', () => {
     return { status, last: stdout.trimEnd().split('\n').at(-1) };
   }
 
-  // Smoke runs: doctor, two demos, three of the simulator, one bench, the package.
+  // Smoke runs: doctor, two demos, three of the simulator, a soak, one bench, the package.
   test('adds up what passed', () => {
-    expect(ci('echo "10 passed, 0 failed"')).toEqual({ status: 0, last: '22 passed, 0 failed' });
+    expect(ci('echo "10 passed, 0 failed"')).toEqual({ status: 0, last: '23 passed, 0 failed' });
   });
   test('a failed test fails it', () => {
     expect(ci('echo "8 passed, 2 failed"; echo "npm error"; exit 1')).toEqual({
       status: 1,
-      last: '20 passed, 2 failed',
+      last: '21 passed, 2 failed',
     });
   });
   test('a step that died without counts is a failure', () => {
-    expect(ci('exit 3')).toEqual({ status: 1, last: '12 passed, 1 failed' });
+    expect(ci('exit 3')).toEqual({ status: 1, last: '13 passed, 1 failed' });
   });
   test('tests of which none ran are a failure', () => {
-    expect(ci('echo "0 passed, 0 failed"')).toEqual({ status: 1, last: '12 passed, 1 failed' });
+    expect(ci('echo "0 passed, 0 failed"')).toEqual({ status: 1, last: '13 passed, 1 failed' });
   });
   test('a failing smoke run is a failure', () => {
     const node = 'case "$*" in *posix*) echo broken; exit 1 ;; esac';
-    expect(ci('echo "10 passed, 0 failed"', node)).toEqual({ status: 1, last: '21 passed, 1 failed' });
+    expect(ci('echo "10 passed, 0 failed"', node)).toEqual({ status: 1, last: '22 passed, 1 failed' });
   });
 });

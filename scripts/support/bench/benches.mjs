@@ -8,6 +8,7 @@ export const benches = [
   { name: 'churn', script: 'bench/79-churn.mjs' },
   { name: 'micro', script: 'bench/20-micro.mjs' },
   { name: 'diagnosis', script: 'bench/22-diagnosis.mjs' },
+  { name: 'soak', script: 'bench/92-soak-runner.mjs' },
 ];
 
 /** The case that the ratios in a sentence are about. */

@@ -20,6 +20,7 @@ const titles = {
   churn: 'As connections come and go',
   micro: 'The parts alone',
   diagnosis: 'What diagnosis costs',
+  soak: 'What the soak runner itself costs',
 };
 const writers = { ...sections, latency };
 

@@ -205,6 +205,20 @@ export function churn(result) {
   );
 }
 
+export function soak(result) {
+  return paragraphs(
+    `A load of 5,000 requests a second by 50 clients in an open loop, with a sample every second and a window every ten, kept as a soak keeps them. Time is virtual, and the server answers in the call that sends the request: what is left is the runner's own. ${count(result.requests)} requests, ${number(result.cpuNsPerRequest / 1000)} µs of CPU each.`,
+    table(
+      ['when', '>heap after a collection, MiB', '>resident, MiB'],
+      list(result.points).map(({ name, heapBytes, rssBytes }) => [
+        name,
+        mebibytes(heapBytes),
+        mebibytes(rssBytes),
+      ]),
+    ),
+  );
+}
+
 /** Set-ups and limits side by side; the first of each comparison is what is in use. */
 export function candidates(result) {
   return paragraphs(
