@@ -9,7 +9,7 @@ const server: ServerHandle = {
   pid: 1,
   host: '127.0.0.1',
   port: 1,
-  send: () => {},
+  send: () => false,
   onMessage: () => () => {},
 };
 

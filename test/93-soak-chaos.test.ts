@@ -106,7 +106,7 @@ it('a reader that is stuck is counted apart when the server ends its connection'
   onTestFinished(() => void server.close());
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  const handle = { pid: process.pid, host, port, send: () => {}, onMessage: () => () => {} };
+  const handle = { pid: process.pid, host, port, send: () => false, onMessage: () => () => {} };
   const { chaos, stop, look } = chaosOn(handle, { stuckReadersPerMinute: 300 });
   const running = chaos.run(stop.signal);
   await expect.poll(() => look()['stuck-reader-ended'] ?? 0, patient).toBeGreaterThan(2);
@@ -119,7 +119,7 @@ it('a reader that is stuck is counted apart when the server ends its connection'
 
 it('a server that can not be reached is noted, and nothing else comes of it', async () => {
   const port = await freePort();
-  const handle = { pid: process.pid, host, port, send: () => {}, onMessage: () => () => {} };
+  const handle = { pid: process.pid, host, port, send: () => false, onMessage: () => () => {} };
   const { chaos, stop, look } = chaosOn(handle, { slowReadersPerMinute: 600, halfFramesPerMinute: 600 });
   const running = chaos.run(stop.signal);
   const failed = ['half-frame-not-connected', 'slow-reader-not-connected'];

@@ -60,7 +60,7 @@ async function startServer(driver: SoakDriver): Promise<ServerHandle & { process
     pid: child.pid!,
     host,
     port,
-    send: (message) => void (ipc && child.send(message)),
+    send: (message) => (ipc ? (child.send(message) ?? false) : false),
     onMessage(listener) {
       child.on('message', listener);
       return () => child.off('message', listener);
@@ -318,6 +318,13 @@ test('while the journal is stalled nothing is answered, and afterwards everythin
     'success',
   ]);
   expect(player.violations).toEqual([]);
+});
+
+test('without a channel status and faults say so at once', async () => {
+  const driver = await createDemoDriver();
+  const server = { pid: 1, host: '127.0.0.1', port: 1, send: () => false, onMessage: () => () => {} };
+  await expect(driver.status!(server)).rejects.toThrow('no IPC channel');
+  expect(() => driver.faults!['journal-stall']!.begin(server)).toThrow('no IPC channel');
 });
 
 test('status gives up on a server that says nothing, and takes no answer for another', async () => {

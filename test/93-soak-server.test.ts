@@ -75,7 +75,7 @@ describe('a server ends', () => {
     expect(server.output).toContain('last words\n');
     // All of it may be called on.
     server.kill();
-    server.send('nobody hears this');
+    expect(server.send('nobody hears this')).toBe(false);
     expect(await server.stop(1000)).toEqual(exit);
     expect(await server.own(true)).toBeNull();
   });
@@ -126,7 +126,7 @@ describe('a server ends', () => {
       expect(server.pid).toBeNaN();
       // Nobody is meant by this.
       server.kill();
-      server.send('x');
+      expect(server.send('x')).toBe(false);
       expect(await server.stop(1)).toEqual(exit);
       expect(await server.own(false)).toBeNull();
     }
@@ -281,7 +281,7 @@ describe('IPC', () => {
   it('without a channel, nothing', async () => {
     const server = act('stays');
     await says(server, /on/);
-    server.send('nobody hears this');
+    expect(server.send('nobody hears this')).toBe(false);
     server.onMessage(() => {})();
     expect(server.exit).toBeNull();
   });

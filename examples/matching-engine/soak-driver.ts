@@ -21,9 +21,13 @@ const orphans = ['connections', 'attached', 'slots', 'permits', 'handling', 'pen
 
 const journalStall: ServerFault = {
   description: 'nothing becomes durable, as if the disk were stalled',
-  begin: (server) => server.send('pause journal' satisfies ServerCommand),
-  end: (server) => server.send('resume journal' satisfies ServerCommand),
+  begin: (server) => tell(server, 'pause journal'),
+  end: (server) => tell(server, 'resume journal'),
 };
+
+function tell(server: ServerHandle, command: ServerCommand): void {
+  if (!server.send(command)) throw new Error('the server has no IPC channel');
+}
 
 const createDriver: CreateDriver = () => {
   const accounts = new Map<number, SoakAccount>();
@@ -91,7 +95,12 @@ function statusOf(server: ServerHandle, id: number): Promise<ServerStatus> {
       stop();
       reject(new Error(`the server has not told its status in ${statusWithinMs} ms`));
     }, statusWithinMs);
-    server.send({ type: 'status', id } satisfies ServerCommand);
+    try {
+      tell(server, { type: 'status', id });
+    } catch (error) {
+      stop();
+      reject(error);
+    }
   });
 }
 

@@ -84,8 +84,8 @@ export interface ServerHandle {
   readonly pid: number;
   readonly host: string;
   readonly port: number;
-  /** Over the IPC channel, where there is one; does nothing otherwise. */
-  send(message: object | string): void;
+  /** Over the IPC channel. False: there is none (any more), and nothing was sent. */
+  send(message: object | string): boolean;
   /** Returns what ends the listening. */
   onMessage(listener: (message: unknown) => void): () => void;
 }

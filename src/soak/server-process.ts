@@ -96,9 +96,12 @@ export class ServerProcess implements ServerHandle {
     return this.#tail.text();
   }
 
-  send(message: object | string): void {
+  send(message: object | string): boolean {
+    // One that could not be started has a channel all the same.
+    if (this.#exit !== null || !this.#child?.connected) return false;
     // A channel that breaks meanwhile is an 'error' of the child.
-    if (this.#child?.connected) this.#child.send(message);
+    this.#child.send(message);
+    return true;
   }
 
   onMessage(listener: (message: unknown) => void): () => void {
