@@ -24,8 +24,8 @@ import {
   responseBytes,
 } from './protocol.js';
 
-/** Of a slow request, between its three pieces; drawn anew for each. */
-const slowPauseMs = { min: 10, max: 30 };
+/** Of a slow request, between its three pieces; drawn anew for each. Short: what else the client asks waits behind it. */
+const slowPauseMs = { min: 2, max: 6 };
 /** Orders that a client remembers. It cancels what it has more than 25 open of, so all that matter are among them. */
 const ordersMax = 256;
 /** All clients of a process read into this: what is in it is dealt with before the next read. */

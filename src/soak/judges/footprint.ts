@@ -28,6 +28,8 @@ export function judgeIdle(idleRssBytes: number | null, { idleRssBytesMax }: Thre
   return idleRssBytes! <= idleRssBytesMax ? pass(detail, measured) : fail(detail, measured);
 }
 
+const moves = (bytes: number) => (bytes < 0 ? 'falls' : 'grows');
+
 /** From idle to after a load, by ratio or by difference. */
 export function judgeGrowth(
   idleRssBytes: number | null,
@@ -43,9 +45,8 @@ export function judgeGrowth(
   const growthBytes = finalRssBytes! - idleRssBytes!;
   const ratio = finalRssBytes! / idleRssBytes!;
   const measured = { growthBytes, ratio, idleRssBytes, finalRssBytes };
-  const moves = growthBytes < 0 ? 'falls' : 'grows';
   const detail =
-    `RSS ${moves} from ${bytes(idleRssBytes)} to ${bytes(finalRssBytes)} over ${what}, ` +
+    `RSS ${moves(growthBytes)} from ${bytes(idleRssBytes)} to ${bytes(finalRssBytes)} over ${what}, ` +
     `by ${bytesBeside(Math.abs(growthBytes), growthBytesMax)} to ${percent(ratio, 0)}; ` +
     `at most by ${bytes(growthBytesMax)} or to ${percent(growthRatioMax, 0)}`;
   const holds = (Number.isFinite(ratio) && ratio <= growthRatioMax) || growthBytes <= growthBytesMax;
@@ -69,9 +70,10 @@ export function judgePlateau(
   const firstHalfBytes = halfBytes! - startBytes!;
   const secondHalfBytes = endBytes! - halfBytes!;
   const measured = { firstHalfBytes, secondHalfBytes };
+  const second = `${moves(secondHalfBytes)} by ${bytesBeside(Math.abs(secondHalfBytes), plateauBytesMax)}`;
+  const first = `${moves(firstHalfBytes)} by ${bytes(Math.abs(firstHalfBytes))}`;
   const detail =
-    `In the second half of ${what} RSS grows by ${bytesBeside(secondHalfBytes, plateauBytesMax)}, ` +
-    `in the first by ${bytes(firstHalfBytes)}; ` +
+    `In the second half of ${what} RSS ${second}, in the first it ${first}; ` +
     `at most ${percent(plateauRatioMax, 0)} of that or ${bytes(plateauBytesMax)}`;
   const levels = secondHalfBytes <= firstHalfBytes * plateauRatioMax || secondHalfBytes <= plateauBytesMax;
   return levels ? pass(detail, measured) : fail(detail, measured);

@@ -66,7 +66,7 @@ function none(
   }
   const problem = baseProblem(losses);
   if (problem !== null) return inconclusive(problem, measured);
-  const what = found.map(([, , many]) => many).join(', ');
+  const what = found.map(([, , many]) => many).join(' or ');
   return pass(`There are no ${what} in ${plural(losses.due, 'request', 'requests')}`, measured);
 }
 
