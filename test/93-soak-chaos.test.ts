@@ -10,7 +10,7 @@ import type { ServerHandle } from '#ackgate/soak/driver.js';
 import { Chaos } from '#ackgate/soak/load/chaos.js';
 import { Load } from '#ackgate/soak/load/load.js';
 import { waitUntilReady } from '#ackgate/soak/ready.js';
-import { freePort } from '#ackgate/soak/samplers/index.js';
+import { freePort } from '#ackgate/soak/samplers/ports.js';
 import { ServerProcess } from '#ackgate/soak/server-process.js';
 import { noChaos, soakConfig } from './support/soak-driver.js';
 import { echoDriver } from './support/soak-echo.js';

@@ -105,5 +105,3 @@ export function judgeRun(record: JudgedRecord): RunFinding[] {
     return { ...finding, required: required.includes(id) };
   });
 }
-
-export { trendsOf } from './trends.js';

@@ -2,7 +2,7 @@ import type { Operation } from '#ackgate/soak/driver.js';
 
 // The echo server and its driver, which is plain JavaScript for `ackgate soak --driver`.
 
-export { echoDriver, echoServer, requestFrame } from '../fixtures/soak/echo-driver.mjs';
+export { echoDriver, echoServer } from '../fixtures/soak/echo-driver.mjs';
 
 export interface EchoDriverOptions {
   /** The server, a program that is given its port as the first argument. */
