@@ -117,8 +117,8 @@ export const ackgateErrorCodes = [
   // soak
   'ERR_ACKGATE_SOAK_PLATFORM',
   'ERR_ACKGATE_SOAK_CHECKPOINT',
-  // soak
   'ERR_ACKGATE_SOAK_CONNECT',
+  'ERR_ACKGATE_SOAK_RECORD',
   // optional parts
   'ERR_ACKGATE_PEER_MISSING',
 ] as const;

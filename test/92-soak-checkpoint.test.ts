@@ -58,6 +58,7 @@ function checkpoint(elapsedMs = 1234.5): Checkpoint {
       chaosEvents: [{ atMs: 2, kind: 'disconnect', forMs: 0 }],
       notes: ['a note'],
     },
+    serverFolder: 'server-Ab3xYz',
     serverPid: 4711,
     serverStartTicks: 815,
     runnerPid: process.pid,

@@ -183,6 +183,30 @@ describe('a configuration', () => {
       /^required must be a list of findings, got "ready"$/,
     ],
     [
+      'a finding that nothing is measured for',
+      { required: ['ready', 'footprint-idle'], footprint: { requests: 0 } },
+      invalid,
+      /^required\[1\] is footprint-idle, which can't be judged, as footprint\.requests is 0:/,
+    ],
+    [
+      'a peak without a burst',
+      { required: ['peak-transient'], burst: { requests: 0 } },
+      invalid,
+      /^required\[0\] is peak-transient, .* burst\.requests is 0:/,
+    ],
+    [
+      'a second half without a limit',
+      { required: ['leak-second-half'] },
+      invalid,
+      /^required\[0\] is leak-second-half, .* thresholds\.secondHalfBytesPerHourMax is null:/,
+    ],
+    [
+      'slow operations that are not sent',
+      { required: ['degradation-slow'], mix: { simple: 1 } },
+      invalid,
+      /^required\[0\] is degradation-slow, .* mix\.slow is 0:/,
+    ],
+    [
       'a seed of 33 bits',
       { seed: 2 ** 32 },
       outOfRange,
@@ -270,8 +294,8 @@ describe('a configuration', () => {
   });
 
   it('brings warm-up and samples along when it is shorter, but for those that it gives', () => {
-    expect(checkSoakConfig({ durationSeconds: 600 })).toMatchObject({ warmupSeconds: 100, sampleSeconds: 5 });
-    expect(checkSoakConfig({ durationSeconds: 600, warmupSeconds: 400 })).toMatchObject({ sampleSeconds: 2 });
+    expect(checkSoakConfig({ durationSeconds: 600 })).toMatchObject({ warmupSeconds: 100, sampleSeconds: 4 });
+    expect(checkSoakConfig({ durationSeconds: 600, warmupSeconds: 400 })).toMatchObject({ sampleSeconds: 1 });
     expect(checkSoakConfig({ durationSeconds: 600, sampleSeconds: 0.1 })).toMatchObject({
       warmupSeconds: 100,
       sampleSeconds: 0.1,
@@ -324,6 +348,8 @@ const validConfig: fc.Arbitrary<SoakConfig> = fc
       ...rest,
       chaos: { ...base.chaos, halfFramesPerMinute },
       thresholds: { ...base.thresholds, leakR2Min },
+      // Of what is never sent nothing can be asked.
+      required: base.required.filter((id) => id !== 'degradation-slow' || rest.mix.slow > 0),
     };
   });
 
@@ -428,7 +454,7 @@ describe('the built-in scenarios', () => {
     fc.assert(
       fc.property(
         fc.constantFrom(...scenarioNames),
-        fc.integer({ min: 1, max: 2_000_000 }),
+        fc.oneof(fc.integer({ min: 1, max: 2000 }), fc.integer({ min: 1, max: 2_000_000 })),
         (name, length) => {
           const config = soakScenario(name, { durationSeconds: length });
           expect(checkSoakConfig(config)).toEqual(config);
@@ -437,18 +463,36 @@ describe('the built-in scenarios', () => {
           expect(length / sampleSeconds).toBeLessThanOrEqual(20_000);
           expect(sampleSeconds).toBeGreaterThanOrEqual(length < 120 ? 0.5 : 1);
           const windows = (length - warmupSeconds) / (sampleSeconds * 10);
-          if (length >= 120) expect(windows).toBeGreaterThanOrEqual(10);
+          if (length >= 144) expect(windows).toBeGreaterThanOrEqual(12);
           const halves = thresholds.secondHalfBytesPerHourMax !== null;
-          if (halves && length >= 240) expect(windows).toBeGreaterThanOrEqual(20);
+          if (halves && length >= 288) expect(windows).toBeGreaterThanOrEqual(24);
+          // Two of those that show a trend may be lost by late readings.
+          const trends = config.required.includes('leak-rss');
+          expect(trends).toBe(Math.floor(windows) >= thresholds.leakWindowsMin + 2);
+          const second = halves && Math.floor(Math.floor(windows) / 2) >= thresholds.leakWindowsMin + 2;
+          expect(config.required.includes('leak-second-half')).toBe(second);
         },
       ),
     );
   });
 
+  it('ask for trends from ten windows on', () => {
+    const asked = (windows: number) =>
+      checkSoakConfig({ durationSeconds: 20 + windows * 10, warmupSeconds: 20, sampleSeconds: 1 }).required;
+    for (const id of ['leak-rss', 'leak-fds', 'leak-threads'] as const) {
+      expect([8, 9, 10, 11].map((windows) => asked(windows).includes(id))).toEqual([
+        false,
+        false,
+        true,
+        true,
+      ]);
+    }
+  });
+
   it('can be fitted to another length and back', () => {
     const moderate = soakScenario('moderate');
     const short = fitDuration(moderate, 600);
-    expect(short).toMatchObject({ durationSeconds: 600, warmupSeconds: 100, sampleSeconds: 5 });
+    expect(short).toMatchObject({ durationSeconds: 600, warmupSeconds: 100, sampleSeconds: 4 });
     expect(short.required).toContain('degradation-slow');
     // Six in each of its windows are too few.
     expect(fitDuration(soakScenario('memory'), 600).required).not.toContain('degradation-slow');
@@ -507,6 +551,11 @@ describe('what a driver lacks', () => {
       /^chaos\.server\[0\]\.fault: .*no fault "flood"; it has none$/,
     );
     expect(() => checkForDriver(fault, able)).toThrow(/it has journal-stall$/);
+    const slow = checkSoakConfig({ required: ['ready', 'degradation-slow'] });
+    expect(() => checkForDriver(slow, driver)).toThrow(
+      /^required\[1\] is degradation-slow, .* the driver plain has no slow operations/,
+    );
+    expect(checkForDriver(slow, able).config.required).toEqual(['ready', 'degradation-slow']);
   });
 
   it('is told for sizes that are never sent', () => {

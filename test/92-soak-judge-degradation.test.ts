@@ -148,6 +148,8 @@ describe('degradation', () => {
     expect(slow(...of(50, 10, 10, 10))).toBe('pass');
     expect(slow(...of(50, 10, 13, 13))).toBe('fail');
     expect(slow(...of(49, 10, 13, 13))).toBe('inconclusive');
+    const limits = judgeDegradation('degradation-slow', windowsOf([]), thresholdsDefault).limits;
+    expect(limits.find(({ name }) => name === 'windowAnswersMin')?.value).toBe(50);
     // A 99th percentile of so few answers is one of them.
     const tail = (count: number) => slow(...[10, 30, 30].map((p99Ms) => ({ p99Ms, p95Ms: 5, count })));
     expect(tail(999)).toBe('pass');

@@ -1,10 +1,20 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { Random } from '#ackgate/sim/random.js';
 import type { Finding, Verdict } from '#ackgate/soak/findings.js';
 import { judgeLeak, judgeSecondHalf, type TrendId } from '#ackgate/soak/judges/leak.js';
 import { fitLine, windowMinima } from '#ackgate/soak/judges/series.js';
+import { soakScenario } from '#ackgate/soak/scenarios.js';
 import { type Thresholds, thresholdsDefault } from '#ackgate/soak/thresholds.js';
-import { floors, MiB, type SeriesPoint, sawtooth, series, warmup } from './support/soak-points.js';
+import {
+  comingAndGoing,
+  floors,
+  MiB,
+  type SeriesPoint,
+  sawtooth,
+  series,
+  warmup,
+} from './support/soak-points.js';
 
 const leak = (points: readonly SeriesPoint[], id: TrendId = 'leak-rss', thresholds = thresholdsDefault) =>
   judgeLeak(id, [{ segment: 0, points }], thresholds);
@@ -337,5 +347,34 @@ describe('second half', () => {
     const finding = half(line(5), thresholdsDefault);
     expect(finding.verdict).toBe('inconclusive');
     expect(finding.detail).toBe('Not judged in this scenario');
+  });
+});
+
+describe('ten minutes of chaos', () => {
+  const { durationSeconds, warmupSeconds, sampleSeconds } = soakScenario('moderate', {
+    durationSeconds: 600,
+  });
+  const count = Math.floor((durationSeconds - warmupSeconds) / sampleSeconds);
+  const noises: Record<string, (random: Random) => number[]> = {
+    'vary by ±5 at random': (random) => Array.from({ length: count }, () => random.below(11) - 5),
+    'follow connections that come and go': (random) => comingAndGoing(random, count, sampleSeconds),
+  };
+  const verdictsOf = (noise: (random: Random) => number[], id: TrendId, leakedPerMinute: number) => {
+    const found = { pass: 0, fail: 0, inconclusive: 0 };
+    for (let seed = 1; seed <= 500; seed++) {
+      const points = noise(new Random(seed)).map((value, n) => {
+        const atMs = n * sampleSeconds * 1000;
+        return { atMs, value: 75 + value + Math.floor((leakedPerMinute * atMs) / 60_000) };
+      });
+      found[leak(points, id).verdict]++;
+    }
+    return found;
+  };
+
+  test.each(Object.keys(noises))('is no leak where descriptors or threads %s', (name) => {
+    for (const id of ['leak-fds', 'leak-threads'] as const) {
+      expect(verdictsOf(noises[name]!, id, 0)).toEqual({ pass: 500, fail: 0, inconclusive: 0 });
+      expect(verdictsOf(noises[name]!, id, 4)).toEqual({ pass: 0, fail: 500, inconclusive: 0 });
+    }
   });
 });

@@ -51,9 +51,17 @@ describe('a run', () => {
   });
 
   test('requires what its configuration requires', () => {
-    const required: FindingId[] = ['completed', 'leak-rss'];
+    const required: FindingId[] = ['leak-rss', 'loss-missing'];
     const findings = judgeRun(withConfig({ required }));
-    expect(findings.filter((finding) => finding.required).map(({ id }) => id)).toEqual(required);
+    const ids = findings.filter((finding) => finding.required).map(({ id }) => id);
+    expect(ids).toEqual(['ready', 'completed', ...required]);
+  });
+
+  test('that was stopped is no pass, whatever is required', () => {
+    const stopped = withConfig({ required: [] });
+    const findings = judgeRun({ ...stopped, ended: { why: 'stopped', detail: 'by hand' } });
+    expect(verdictOf(findings)).toBe('inconclusive');
+    expect(verdictOf(judgeRun(stopped))).toBe('pass');
   });
 
   test.each<[string, RunRecord, FindingId[]]>([
@@ -82,12 +90,17 @@ describe('a run', () => {
       { ...withConfig({ footprint: { requests: 0, concurrency: 1 } }), footprint: null },
       findingIds.filter((id) => id.startsWith('footprint-')),
     ],
-  ])('with %s does not ask for what it can not have', (_, record, ids) => {
-    for (const { id, verdict, required } of judgeRun(record)) {
-      const asked = !ids.includes(id);
-      expect([id, verdict, required]).toEqual([id, asked ? 'pass' : 'inconclusive', asked]);
+  ])('with %s asks for what it can not have only where its configuration does', (_, record, ids) => {
+    for (const asked of [true, false]) {
+      const required = findingIds.filter((id) => asked || !ids.includes(id));
+      const findings = judgeRun({ ...record, config: { ...record.config, required } });
+      for (const finding of findings) {
+        const none = ids.includes(finding.id);
+        expect([finding.id, finding.verdict]).toEqual([finding.id, none ? 'inconclusive' : 'pass']);
+        expect(finding.required).toBe(asked || !none);
+      }
+      expect(verdictOf(findings)).toBe(asked ? 'inconclusive' : 'pass');
     }
-    expect(verdictOf(judgeRun(record))).toBe('pass');
   });
 
   test('that never became ready has no other findings', () => {
@@ -120,6 +133,80 @@ describe('a run', () => {
   test('counts all of its requests for the growth by request', () => {
     const { measured } = detailOf(right, 'footprint-per-request');
     expect(measured.find(({ name }) => name === 'requests')!.value).toBe(right.losses.due);
+  });
+});
+
+describe('a run that was resumed', () => {
+  /** RSS of each life by its samples, one a minute; the first ten of each are warm-up. */
+  function resumed(...lives: ((n: number) => number)[]): RunRecord {
+    const samples = lives.flatMap((rssMiB, segment) =>
+      right.samples.slice(0, 150).map((sample, n): Sample => {
+        const process = { ...sample.process, rssBytes: rssMiB(n) * MiB };
+        const atMs = (segment * 150 + n + 1) * 60_000;
+        return { ...sample, atMs, segment, phase: n < 10 ? 'warm-up' : 'load', process };
+      }),
+    );
+    const finalRssBytes = samples.at(-1)!.process.rssBytes;
+    return { ...withFootprint({ requests: 50_000 }), samples, finalRssBytes, segments: lives.length };
+  }
+  const flat = () => 70;
+  const step = (n: number) => (n < 40 ? 70 : 470);
+  const ids = ['footprint-growth', 'footprint-plateau', 'footprint-per-request'] as const;
+  const judged = (record: RunRecord) => {
+    const found = verdicts(record);
+    return ids.map((id) => found[id]);
+  };
+
+  test('passes when all of its lives are right', () => {
+    expect(judged(resumed(flat, flat, flat))).toEqual(['pass', 'pass', 'pass']);
+  });
+
+  test.each([
+    ['first', resumed(step, flat, flat), 1],
+    ['second', resumed(flat, step, flat), 2],
+    ['last', resumed(flat, flat, step), 3],
+  ])('does not pass when its %s life grew by a step', (_, record, life) => {
+    expect(judged(record)[0]).toBe('fail');
+    expect(detailOf(record, 'footprint-growth').detail).toContain(`Life ${life} of the server (of 3)`);
+  });
+
+  test('does not pass when a life before the last went on growing', () => {
+    expect(judged(resumed((n) => 70 + n, flat)).slice(0, 2)).toEqual(['fail', 'fail']);
+  });
+
+  test('takes no notice of a life that was too short beside one that was not', () => {
+    const both = resumed(step, (n) => 70 + 50 * n);
+    const brief = { ...both, samples: both.samples.slice(0, 150 + 60) };
+    expect(detailOf(brief, 'footprint-growth').detail).toContain('Life 1 of the server (of 2)');
+    const calm = resumed(flat, (n) => 70 + 50 * n);
+    expect(judged({ ...calm, samples: calm.samples.slice(0, 150 + 60) }).slice(0, 2)).toEqual([
+      'pass',
+      'pass',
+    ]);
+  });
+
+  test('holds the growth by request against what each life has served', () => {
+    const many = (record: RunRecord): RunRecord => ({
+      ...record,
+      samples: record.samples.map((sample) => ({ ...sample, load: { ...sample.load, due: 10_000 } })),
+    });
+    const figures = (record: RunRecord) =>
+      Object.fromEntries(
+        detailOf(many(record), 'footprint-per-request').measured.map(({ name, value }) => [name, value]),
+      );
+    expect(judged(many(resumed(step, flat)))[2]).toBe('fail');
+    expect(figures(resumed(step, flat))).toEqual({
+      bytesPerRequest: ((470 - 55) * MiB) / 1_550_000,
+      requests: 1_550_000,
+    });
+    expect(judged(many(resumed(flat, step)))[2]).toBe('fail');
+    expect(figures(resumed(flat, step))).toEqual({
+      bytesPerRequest: (400 * MiB) / 1_500_000,
+      requests: 1_500_000,
+    });
+    expect(judged(many(resumed(flat, flat)))[2]).toBe('pass');
+    // A life that was cut off did not settle: its floor counts.
+    expect(judged(many(resumed((n) => (n % 5 === 0 ? 70 : 400), flat)))[2]).toBe('pass');
   });
 });
 

@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import type { Finding, FindingId, Verdict } from '#ackgate/soak/findings.js';
-import { judgeFootprint, judgeLoadPlateau, judgePerRequest } from '#ackgate/soak/judges/footprint.js';
+import {
+  judgeFootprint,
+  judgeLoadPlateau,
+  judgePerRequest,
+  judgePerRequestOf,
+} from '#ackgate/soak/judges/footprint.js';
 import { judgeLoss } from '#ackgate/soak/judges/loss.js';
 import { judgeCompleted, judgeOrphans, judgeReady } from '#ackgate/soak/judges/outcome.js';
 import { judgePeak } from '#ackgate/soak/judges/peak.js';
@@ -90,7 +95,7 @@ describe('footprint', () => {
         value: 140 * MiB + (i < 60 ? 0 : stepBytes),
       }));
       const record = { ...reading, idleRssBytes, halfRssBytes, finalRssBytes };
-      return judgeFootprint(record, thresholdsDefault, { finalRssBytes, requests: 10, points })[1]!;
+      return judgeFootprint(record, thresholdsDefault, { lives: [], series: [{ segment: 0, points }] })[1]!;
     };
     expect(stepping(0).verdict).toBe('pass');
     expect(stepping(70 * MiB).verdict).toBe('pass');
@@ -102,7 +107,8 @@ describe('footprint', () => {
     const reading = { idleRssBytes: 100 * MiB, halfRssBytes: 110 * MiB, requests: 10, answered: 10 };
     const growth = (ofFirst: number, ofRun: number | null) => {
       const record = { ...reading, finalRssBytes: ofFirst };
-      const run = { finalRssBytes: ofRun, requests: 10, points: [] };
+      const life = { segment: 0, startRssBytes: 100 * MiB, endRssBytes: ofRun, requests: 10 };
+      const run = { lives: [life], series: [] };
       return judgeFootprint(record, thresholdsDefault, run)[1]!;
     };
     expect(growth(165 * MiB, 110 * MiB).verdict).toBe('fail');
@@ -147,7 +153,7 @@ describe('footprint', () => {
       requests: 1,
       answered: 1,
     };
-    const run = { finalRssBytes: 111 * MiB, requests: 1, points: series(12, 1) };
+    const run = { lives: [], series: [{ segment: 0, points: series(12, 1) }] };
     expect(verdict(judgeFootprint(record, thresholdsDefault, run), 'footprint-plateau')).toBe('fail');
   });
 
@@ -186,6 +192,32 @@ describe('footprint', () => {
     expect(few.measured.bytesPerRequest).toBe(1024);
     expect(few.detail).toContain('reported only');
     expect(judgePerRequest(MiB, 2 * MiB, 1e6, thresholdsDefault).detail).not.toContain('reported only');
+  });
+
+  describe('bytes per request in several lives of the server', () => {
+    const life = (segment: number, growthBytes: number | null, requests: number) => {
+      const endRssBytes = growthBytes === null ? null : 50 * MiB + growthBytes;
+      return { segment, startRssBytes: 50 * MiB, endRssBytes, requests };
+    };
+    test.each<[string, ReturnType<typeof life>[], Verdict, RegExp]>([
+      [
+        'the worse one counts',
+        [life(0, 70e6, 1e6), life(1, 0, 2e6)],
+        'fail',
+        /^Life 1 of the server \(of 2\)/,
+      ],
+      ['wherever it is', [life(0, 0, 1e6), life(1, 200e6, 2e6)], 'fail', /^Life 2 of the server/],
+      ['they are not added up', [life(0, 60e6, 1e6), life(1, 60e6, 1e6)], 'pass', /at most 64$/],
+      ['a short one does not count', [life(0, 70e6, 1000), life(1, 0, 1e6)], 'pass', /^Life 2/],
+      ['none has served enough', [life(0, 70e6, 5e5), life(1, 0, 5e5)], 'pass', /reported only/],
+      ['one could not be read', [life(0, null, 1e6), life(1, 0, 1e6)], 'inconclusive', /could not be read/],
+      ['one was not counted', [life(0, 0, Number.NaN), life(1, 0, 1e6)], 'inconclusive', /NaN/],
+      ['there is none', [], 'inconclusive', /no reading/],
+    ])('%s', (_, lives, expected, detail) => {
+      const judgement = judgePerRequestOf(lives, thresholdsDefault);
+      expect(judgement.verdict).toBe(expected);
+      expect(judgement.detail).toMatch(detail);
+    });
   });
 
   test('nothing passes where there was no footprint', () => {

@@ -157,13 +157,68 @@ describe('faults of the server', () => {
     expect(chaos.take()).toEqual({ stuck: expect.any(Number) });
     expect(new Set(chaos.problems)).toEqual(
       new Set([
-        'begin of the fault broken failed: Error: no such replica',
+        'begin of the fault broken failed: no such replica',
         'end of the fault stuck takes more than 10 s',
       ]),
     );
     load.reading();
     await clock.advance(1000);
     expect(load.reading().latency?.count).toBeGreaterThan(50);
+  });
+});
+
+describe('a fault that can not begin', () => {
+  const fault = (begin: () => unknown): Record<string, ServerFault> => ({
+    broken: { description: 'can not begin', begin: begin as () => void, end: () => expect.unreachable() },
+  });
+  const every = { server: [{ fault: 'broken', everySeconds: 1, forMs: 100 }] };
+
+  it.each([
+    [
+      'throws',
+      () => {
+        throw new Error('no such replica');
+      },
+      'no such replica',
+    ],
+    ['rejects', () => Promise.reject(new Error('no such replica')), 'no such replica'],
+    ['comes to false', () => false, 'it returned false'],
+  ] as const)(
+    'because it %s is noted, and neither counted, marked, nor an excuse',
+    async (_, begin, problem) => {
+      const { clock, chaos, load, driver, end } = await chaotic(every, fault(begin));
+      // Whatever is outstanding when it fails is judged all the same.
+      driver.onRequest = (connection, { id }) => void clock.sleep(1500).then(() => connection.answer(id));
+      await clock.advance(60_000);
+      const { expected, latency, slowLatency } = load.reading();
+      expect(expected).toBeGreaterThan(4000);
+      expect(latency!.count + slowLatency!.count).toBe(expected);
+      expect(load.disturbed).toBe(false);
+      await end();
+      expect(chaos.take()).toEqual({});
+      expect(chaos.events()).toEqual([]);
+      expect(chaos.problems.length).toBeGreaterThan(10);
+      expect(new Set(chaos.problems)).toEqual(new Set([`begin of the fault broken failed: ${problem}`]));
+    },
+  );
+
+  it('takes no excuse from another one that did', async () => {
+    const { rig, clock, load, driver } = await chaotic({});
+    driver.onRequest = () => {};
+    load.disturb(true);
+    await clock.advance(100);
+    load.disturb(true);
+    load.retract();
+    expect(load.disturbed).toBe(true);
+    load.disturb(false);
+    expect(load.disturbed).toBe(true);
+    load.disturb(true);
+    load.retract();
+    expect(load.disturbed).toBe(true);
+    for (const connection of driver.connections) connection.answerAll();
+    expect(load.reading()).toMatchObject({ latency: null });
+    expect(load.disturbed).toBe(false);
+    await rig.finish();
   });
 });
 

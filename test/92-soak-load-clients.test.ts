@@ -138,10 +138,66 @@ describe('the clients of a load', () => {
     await clock.advance(10);
     expect(old.open).toBe(false);
     old.events.closed('as wanted');
+    expect(load.losses().abandoned).toBeGreaterThanOrEqual(old.requests.length);
     await clock.advance(600);
-    expect(load.losses()).toMatchObject({ connectionsLost: 0, connectionsMade: 2, lost: 0 });
-    expect(load.losses().abandoned).toBe(old.requests.length);
+    expect(load.losses()).toMatchObject({ connectionsLost: 0, connectionsMade: 2, lost: 0, unsent: 0 });
     expect(load.connections).toBe(1);
+  });
+
+  it('are not missed by anybody while they are away because they were cut, however long that is', async () => {
+    const rig = await LoadRig.connected({
+      ...oneClient,
+      chaos: { ...noChaos, disconnectsPerClientMinute: 1, reconnectDelayMs: 5000 },
+    });
+    const { clock, driver, load } = rig;
+    driver.echo();
+    rig.start();
+    await clock.advance(100);
+    load.reading();
+    load.clients[0].cut(true);
+    await clock.advance(4900);
+    const away = load.reading();
+    expect(away.due).toBeGreaterThan(4500);
+    expect(away).toMatchObject({ abandoned: away.due, unsent: 0 });
+    // Until the first attempt to come back has failed.
+    let connecting = false;
+    driver.onConnect = async () => {
+      connecting = true;
+      await clock.sleep(3000);
+      throw new Error('refused');
+    };
+    await clock.advance(2000);
+    expect(connecting).toBe(true);
+    const trying = load.reading();
+    expect(trying).toMatchObject({ abandoned: trying.due, unsent: 0 });
+    await clock.advance(2000);
+    load.reading();
+    await clock.advance(1000);
+    const refused = load.reading();
+    expect(refused).toMatchObject({ abandoned: 0, unsent: refused.due });
+    driver.onConnect = () => undefined;
+    await clock.advance(30_000);
+    load.reading();
+    driver.of(0).end();
+    await clock.advance(100);
+    const ended = load.reading();
+    expect(ended).toMatchObject({ abandoned: 0, unsent: ended.due });
+  });
+
+  it('are missed when only some of them were cut, and others are gone or take nothing', async () => {
+    const rig = await LoadRig.connected({ clients: 2, requestsPerSecond: 1000 });
+    const { clock, driver, load } = rig;
+    rig.start();
+    load.clients[0].cut(false);
+    driver.of(1).deaf = true;
+    await clock.advance(100);
+    const deaf = load.reading();
+    expect(deaf.due).toBeGreaterThan(50);
+    expect(deaf).toMatchObject({ abandoned: 0, unsent: deaf.due });
+    driver.of(1).end();
+    await clock.advance(100);
+    const gone = load.reading();
+    expect(gone).toMatchObject({ abandoned: 0, unsent: gone.due, connections: 0 });
   });
 
   it('do not count a connection that ends before it is made', async () => {
@@ -252,6 +308,19 @@ describe('the closed loop', () => {
     ).toBe(true);
     expect(load.reading()).toMatchObject({ due: 1000, expected: 1000, latency: null, slowLatency: null });
     expect(load.losses()).toMatchObject({ due: 1000, expected: 1000 });
+  });
+
+  it.each([
+    ['the mix has nothing else', ['simple', 'slow'], { simple: 0, batch: 0, slow: 1 }],
+    ['the driver can do nothing else of it', ['slow'], { simple: 0.5, batch: 0, slow: 0.5 }],
+  ] as const)('has slow ones when %s', async (_, operations, mix) => {
+    const driver = Object.assign(new ScriptedDriver(), { operations });
+    const rig = await LoadRig.connected({ mix: { streaming: 0, error: 0, ...mix } }, { driver });
+    driver.echo();
+    const looping = rig.load.closedLoop({ requests: 100, concurrency: 4 }, never);
+    expect(await rig.clock.until(looping, 1000)).toEqual({ requests: 100, answered: 100, expected: 100 });
+    const { requests } = driver.of(0);
+    expect(requests.every(({ operation }) => operation === 'slow')).toBe(true);
   });
 
   it('takes answers that come while a request is being sent, 50,000 times', async () => {

@@ -275,6 +275,17 @@ describe('answers', () => {
     expect(load.losses()).toMatchObject({ late: 2, duplicated: 1 });
   });
 
+  it('that never come are told of by the first five, so that other things have their examples, too', async () => {
+    const { rig, connection, load } = await sent(10, { requestTimeoutMs: 12_000 });
+    const { operation } = connection.requests[0];
+    connection.answer(2);
+    rig.clock.jump(20_000);
+    load.reading();
+    expect(load.losses().examples).toEqual(
+      [1, 3, 4, 5, 6].map((id) => `client 0: no answer to request ${id} (${operation}) within 12,000 ms`),
+    );
+  });
+
   it('that time out have the timeout for their latency', async () => {
     const { rig, connection, load } = await sent(5);
     rig.clock.jump(5000);
@@ -317,6 +328,34 @@ describe('while the server is disturbed', () => {
     await clock.advance(100);
     const { expected, latency } = load.reading();
     expect(latency?.count).toBe(expected);
+  });
+
+  it('it is so until the backlog is gone, and for the timeout at most', async () => {
+    const rig = await LoadRig.connected({ ...few, requestsPerSecond: 1000 });
+    const { clock, driver, load } = rig;
+    rig.start();
+    await clock.advance(50);
+    expect(load.disturbed).toBe(false);
+    load.disturb(true);
+    expect(load.disturbed).toBe(true);
+    await clock.advance(10_000);
+    expect(load.disturbed).toBe(true);
+    load.disturb(false);
+    await clock.advance(50);
+    expect(load.disturbed).toBe(true);
+    driver.of(0).answerAll();
+    expect(load.disturbed).toBe(false);
+
+    load.disturb(true);
+    await clock.advance(50);
+    rig.stop.abort();
+    await clock.until(rig.running, 1000, 1);
+    load.disturb(false);
+    // Nobody sweeps.
+    clock.jump(1999);
+    expect(load.disturbed).toBe(true);
+    clock.jump(1);
+    expect(load.disturbed).toBe(false);
   });
 
   it('latency is judged again when the backlog has timed out, and only when no disturbance is left', async () => {

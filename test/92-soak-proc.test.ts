@@ -1,13 +1,20 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { endianness } from 'node:os';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { checkPlatform, describeMachine, versions } from '#ackgate/soak/machine.js';
 import { OutputTail } from '#ackgate/soak/output-tail.js';
 import { pageSizeBytes, pageSizeOf } from '#ackgate/soak/samplers/page-size.js';
-import { countConnections, freePort, serverConnections } from '#ackgate/soak/samplers/ports.js';
+import {
+  countConnections,
+  freePort,
+  listensItself,
+  portTaken,
+  serverConnections,
+  settledConnections,
+} from '#ackgate/soak/samplers/ports.js';
 import {
   childrenOf,
   parseSmapsRollup,
@@ -16,6 +23,7 @@ import {
   readProcess,
 } from '#ackgate/soak/samplers/process.js';
 import { parseStatm, peakWhile, RssSampler } from '#ackgate/soak/samplers/rss.js';
+import { parseTcpTable, readTcpTable } from '#ackgate/soak/samplers/tcp-table.js';
 
 const MiB = 1024 * 1024;
 
@@ -113,12 +121,23 @@ AnonHugePages:         7 kB
    4: 0100007F:1F90 0100007F:C352 06 00000000:00000000 03:00000F5C 00000000     0        0 0 3 0
    5: 0100007F:01F9 0100007F:C353 01 00000000:00000000 00:00000000 00000000     0        0 5 1 0 20 4 30 10 -1
 `;
-    expect(countConnections(table, 8080)).toBe(2);
-    expect(countConnections(table, 505)).toBe(1);
-    expect(countConnections(table, 8081)).toBe(0);
-    expect(countConnections('', 8080)).toBe(0);
+    const none = new Set<string>();
+    const count = (text: string, port: number, own = none) =>
+      countConnections(parseTcpTable(text), port, own);
+    expect(count(table, 8080)).toBe(2);
+    expect(count(table, 505)).toBe(1);
+    expect(count(table, 8081)).toBe(0);
+    expect(count('', 8080)).toBe(0);
     const mapped = table.replaceAll('0100007F:', '0000000000000000FFFF00000100007F:');
-    expect(countConnections(mapped, 8080)).toBe(2);
+    expect(count(mapped, 8080)).toBe(2);
+    // The client's end: open in this process, in another, half closed, in the other table.
+    expect(count(table, 8080, new Set(['3']))).toBe(1);
+    expect(count(table, 8080, new Set(['2', '4']))).toBe(2);
+    expect(count(table.replace('C350 0100007F:1F90 01', 'C350 0100007F:1F90 05'), 8080, new Set(['3']))).toBe(
+      2,
+    );
+    const both = mapped.replace(/^.*C350 .*1F90 .*$/m, table.split('\n')[3]);
+    expect(count(both, 8080, new Set(['3']))).toBe(1);
   });
 });
 
@@ -148,7 +167,7 @@ describe('of a real process', () => {
     expect(sampler.rssBytes()).toBeNull();
     sampler.close();
     const peak = await peakWhile(gone, 5, async () => 'done');
-    expect(peak).toEqual({ peakRssBytes: null, readings: 0, value: 'done' });
+    expect(peak).toEqual({ idleRssBytes: null, peakRssBytes: null, readings: 0, value: 'done' });
   });
 
   it('one that has ended but was not waited for has no memory, descriptors or threads', async () => {
@@ -197,10 +216,12 @@ describe('of a real process', () => {
   });
 
   it('a peak is asked for until the work is done, and its error passed on', async () => {
-    const { value, readings, peakRssBytes } = await peakWhile(process.pid, 5, async () => 7);
-    expect(value).toBe(7);
+    const taken = async () => Buffer.alloc(64 * MiB, 1);
+    const { value, readings, idleRssBytes, peakRssBytes } = await peakWhile(process.pid, 5, taken);
+    expect(value).toHaveLength(64 * MiB);
     expect(readings).toBeGreaterThanOrEqual(2);
-    expect(peakRssBytes).toBeGreaterThan(0);
+    expect(idleRssBytes).toBeGreaterThan(0);
+    expect((peakRssBytes as number) - (idleRssBytes as number)).toBeGreaterThan(48 * MiB);
     const descriptors = readProcess(process.pid).fds;
     const failing = peakWhile(process.pid, 5, () => Promise.reject(new Error('broken')));
     await expect(failing).rejects.toThrow('broken');
@@ -217,50 +238,163 @@ describe('of a real process', () => {
 });
 
 describe('connections of a server', () => {
-  const closes = (server: Server, ...sockets: Socket[]) =>
-    onTestFinished(() => {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-    });
+  const patient = { timeout: 20_000 };
+  const whoever = (port: number) => countConnections(readTcpTable() ?? [], port, new Set());
 
-  it.each(['127.0.0.1', '::'])('on %s: its own side, until it has closed it', async (host) => {
+  async function halfOpenServer(host = '127.0.0.1') {
     const accepted: Socket[] = [];
     const server = createServer({ allowHalfOpen: true }, (socket) => {
       socket.resume();
       socket.on('error', () => {});
       accepted.push(socket);
     });
-    const listening = once(server, 'listening');
-    server.once('error', () => {});
     server.listen(0, host);
-    try {
-      await listening;
-    } catch (error) {
-      console.warn(`not tested on ${host}: ${(error as Error).message}`);
+    await once(server, 'listening');
+    onTestFinished(() => {
+      for (const socket of accepted) socket.destroy();
+      server.close();
+    });
+    return { accepted, port: (server.address() as { port: number }).port };
+  }
+
+  /** Of this process. */
+  async function client(port: number): Promise<Socket> {
+    const socket = connect(port, '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    await once(socket, 'connect');
+    return socket;
+  }
+
+  it.each(['127.0.0.1', '::'])('on %s: its own side, until it has closed it', async (host) => {
+    const server = await halfOpenServer(host).catch((error: Error) => error);
+    if (server instanceof Error) {
+      console.warn(`not tested on ${host}: ${server.message}`);
       return;
     }
-    const { port } = server.address() as { port: number };
+    const { accepted, port } = server;
     expect(serverConnections(port)).toBe(0);
-    const clients = [connect(port, '127.0.0.1'), connect(port, '127.0.0.1')];
-    closes(server, ...clients);
-    await Promise.all(clients.map((client) => once(client, 'connect')));
-    await expect.poll(() => accepted.length, { timeout: 20_000 }).toBe(2);
+    const script = `const clients = [1, 2].map(() => require('net').connect(${port}, '127.0.0.1'));
+      process.stdin.on('data', () => clients[0].end());`;
+    const clients = program(process.execPath, '-e', script);
+    await expect.poll(() => accepted.length, patient).toBe(2);
     expect(serverConnections(port)).toBe(2);
     // The server does not close its side: CLOSE_WAIT is a connection all the same.
-    const ended = once(accepted[0], 'end');
-    const [first] = clients;
-    first.end();
+    const ended = Promise.race(accepted.map((socket) => once(socket, 'end')));
+    clients.stdin?.write('\n');
     await ended;
     expect(serverConnections(port)).toBe(2);
     for (const socket of accepted) socket.destroy();
-    await expect.poll(() => serverConnections(port), { timeout: 20_000 }).toBe(0);
+    await expect.poll(() => serverConnections(port), patient).toBe(0);
   });
 
-  it('a free port can be listened on', async () => {
+  it.each(['127.0.0.1', '::'])('on %s: not one that this process keeps open', async (host) => {
+    const server = await halfOpenServer(host).catch((error: Error) => error);
+    if (server instanceof Error) {
+      console.warn(`not tested on ${host}: ${server.message}`);
+      return;
+    }
+    const { accepted, port } = server;
+    const [halfClosed, closed] = [await client(port), await client(port), await client(port)];
+    await expect.poll(() => accepted.length, patient).toBe(3);
+    expect(whoever(port)).toBe(3);
+    expect(serverConnections(port)).toBe(0);
+    halfClosed.end();
+    await expect.poll(() => serverConnections(port), patient).toBe(1);
+    closed.destroy();
+    await expect.poll(() => serverConnections(port), patient).toBe(2);
+    expect(whoever(port)).toBe(3);
+  });
+
+  it('are given time to end, and no more', async () => {
+    const { accepted, port } = await halfOpenServer();
+    (await client(port)).end();
+    await expect.poll(() => serverConnections(port), patient).toBe(1);
+    let nowMs = 0;
+    let onSleep = () => {};
+    const clock = {
+      nowMs: () => nowMs,
+      async sleep(ms: number) {
+        nowMs += ms;
+        onSleep();
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      },
+    };
+    const { signal } = new AbortController();
+    expect(await settledConnections(port, 0, clock, signal)).toBe(1);
+    expect(await settledConnections(port, 60_000, clock, AbortSignal.abort())).toBe(1);
+    expect(nowMs).toBe(0);
+    expect(await settledConnections(port, 510, clock, signal)).toBe(1);
+    expect(nowMs).toBe(510);
+    onSleep = () => {
+      if (nowMs > 1000) accepted[0].destroy();
+    };
+    expect(await settledConnections(port, 1e9, clock, signal)).toBe(0);
+    expect(nowMs).toBeGreaterThan(1000);
+  });
+});
+
+describe('a port', () => {
+  const listen = (port: number, host = '127.0.0.1') =>
+    `require('net').createServer().listen({ port: ${port}, host: '${host}', backlog: 1 }, () => console.log('on'));`;
+
+  it('that is free can be listened on', async () => {
     const server = createServer();
     server.listen(await freePort(), '127.0.0.1');
     await once(server, 'listening');
     server.close();
+  });
+
+  it('is taken while somebody listens there', async () => {
+    const port = await freePort();
+    expect(await portTaken('127.0.0.1', port)).toBe(false);
+    const child = program(process.execPath, '-e', listen(port, '0.0.0.0'));
+    await once(child.stdout as NodeJS.ReadableStream, 'data');
+    expect(await portTaken('127.0.0.1', port)).toBe(true);
+    expect(await portTaken('localhost', port)).toBe(true);
+    child.kill('SIGKILL');
+    await once(child, 'close');
+    expect(await portTaken('127.0.0.1', port)).toBe(false);
+  });
+
+  it('is taken by somebody who is too busy to accept', async () => {
+    const port = await freePort();
+    const child = program(process.execPath, '-e', listen(port));
+    await once(child.stdout as NodeJS.ReadableStream, 'data');
+    child.kill('SIGSTOP');
+    for (let count = 0; count < 8; count++) {
+      const socket = connect(port, '127.0.0.1');
+      socket.on('error', () => {});
+      onTestFinished(() => void socket.destroy());
+    }
+    expect(await portTaken('127.0.0.1', port)).toBe(true);
+  });
+
+  it.each([
+    ['itself', 'exec "$0" -e "$1"'],
+    ['by a child', '"$0" -e "$1" & wait'],
+    ['by one of its group whose parent is gone', '("$0" -e "$1" &); exec sleep 60'],
+  ])('is listened on by a server %s', async (_how, script) => {
+    const port = await freePort();
+    const server = spawn('sh', ['-c', script, process.execPath, listen(port)], {
+      detached: true,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const pid = server.pid as number;
+    onTestFinished(() => void process.kill(-pid, 'SIGKILL'));
+    await once(server.stdout, 'data');
+    expect(listensItself(pid, port)).toBe(true);
+    expect(listensItself(program('cat').pid as number, port)).toBe(false);
+  });
+
+  it('is not known to be listened on where nobody is seen, or no process', async () => {
+    expect(listensItself(process.pid, await freePort())).toBeNull();
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    onTestFinished(() => void server.close());
+    const { port } = server.address() as { port: number };
+    expect(listensItself(process.pid, port)).toBe(true);
+    expect(listensItself(await goneProcess(), port)).toBeNull();
+    expect(listensItself(Number.NaN, port)).toBeNull();
   });
 });
 

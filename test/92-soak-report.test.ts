@@ -1,13 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import {
-  appendFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -15,7 +7,6 @@ import { findingIds } from '#ackgate/soak/findings.js';
 import { reportHtml } from '#ackgate/soak/report/html.js';
 import { reportJson } from '#ackgate/soak/report/json.js';
 import { reportMarkdown } from '#ackgate/soak/report/markdown.js';
-import { readSamples, SampleLog } from '#ackgate/soak/report/sample-log.js';
 import {
   increments,
   merged,
@@ -98,6 +89,23 @@ describe('the page', () => {
     expect(await page(open)).toMatch(
       /<h1>\? Soak inconclusive<\/h1>\s*<p>Nothing failed, but there was not enough to judge leak-rss by\./,
     );
+  });
+
+  it('has what matters first: verdict, the way to repeat it, notes, findings', async () => {
+    const html = await page(soakResult({ restarts: [0.5], record: { notes: ['a note'] } }));
+    const places = ['<h1>', 'class="repeat"', 'a note', 'id="findings"', 'id="run"', 'id="charts"'].map(
+      (part) => html.indexOf(part),
+    );
+    expect(places).not.toContain(-1);
+    expect(places).toEqual([...places].sort((a, b) => a - b));
+  });
+
+  it('says in its first sentences that a run was resumed', async () => {
+    const words = 'lives of the server: the runner was resumed.';
+    const head = (html: string) => /<header[\s\S]*?<\/header>/.exec(html)![0];
+    expect(head(await page(resumed))).toContain(` 2 ${words}`);
+    expect(reportMarkdown(resumed).split('\n')[2]).toContain(` 2 ${words}`);
+    expect(head(await page(passed))).not.toContain(words);
   });
 
   it('puts failed findings first, and marks those that are not asked for', async () => {
@@ -255,63 +263,6 @@ describe('the summary', () => {
     );
     expect(markdown).toContain('\n````sh\nx ``` | y\n````\n');
     expect(markdown).toMatch(/\n- a \| b \\<b/);
-  });
-});
-
-describe('the samples', () => {
-  const { samples } = soakRecord({ durationSeconds: 60, sampleSeconds: 5 });
-
-  it('come back as they were written', () => {
-    const path = folder();
-    const log = SampleLog.open(path, { resume: false });
-    for (const [i, sample] of samples.entries()) {
-      log.append(sample);
-      // A crash at any time loses none that was appended.
-      expect(readSamples(path)).toHaveLength(i + 1);
-    }
-    log.close();
-    log.close();
-    log.append(samples[0]!);
-    expect(readSamples(path)).toEqual(samples);
-    SampleLog.open(path, { resume: false }).close();
-    expect(readSamples(path)).toEqual([]);
-    expect(readSamples(folder())).toEqual([]);
-  });
-
-  it('a last line without an end is left out, and cut off before the next one', () => {
-    const path = folder();
-    const file = join(path, 'samples.ndjson');
-    const first = SampleLog.open(path, { resume: true });
-    for (const sample of samples.slice(0, 5)) first.append(sample);
-    first.close();
-    for (const torn of ['{"atMs":1', JSON.stringify(samples[5]), '\u0000\u0000', '{"kind":"ä']) {
-      appendFileSync(file, torn);
-      expect(readSamples(path)).toEqual(samples.slice(0, 5));
-      SampleLog.open(path, { resume: true }).close();
-      expect(readFileSync(file, 'utf8').endsWith('}\n')).toBe(true);
-    }
-    appendFileSync(file, 'torn');
-    const second = SampleLog.open(path, { resume: true });
-    second.append(samples[5]!);
-    second.close();
-    expect(readSamples(path)).toEqual(samples.slice(0, 6));
-  });
-
-  it.each([
-    ['no JSON', '{"atMs":', 'is not JSON'],
-    ['nothing', '', 'is not JSON'],
-    ['no sample', '{"atMs":5}', 'is no sample'],
-    ['no object', '7', 'is no sample'],
-  ])('a line in the middle that is %s is an error with its number', (_, line, problem) => {
-    const path = folder();
-    const good = JSON.stringify(samples[0]);
-    writeFileSync(join(path, 'samples.ndjson'), [good, good, line, good, ''].join('\n'));
-    expect(() => readSamples(path)).toThrow(
-      expect.objectContaining({
-        code: 'ERR_ACKGATE_INVALID_ARGUMENT',
-        message: expect.stringMatching(new RegExp(`^line 3 of .*samples\\.ndjson ${problem}`)),
-      }),
-    );
   });
 });
 

@@ -5,7 +5,8 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemClock } from '#ackgate/soak/clock.js';
 import type { ClientContext, SoakClient, SoakDriver } from '#ackgate/soak/driver.js';
 import { type Ready, type ReadyOptions, waitUntilReady } from '#ackgate/soak/ready.js';
-import { freePort, serverConnections } from '#ackgate/soak/samplers/ports.js';
+import { countConnections, freePort, listensItself } from '#ackgate/soak/samplers/ports.js';
+import { readTcpTable } from '#ackgate/soak/samplers/tcp-table.js';
 import { ServerProcess } from '#ackgate/soak/server-process.js';
 import { echoDriver, echoServer } from './support/soak-echo.js';
 
@@ -64,10 +65,12 @@ async function listening(onConnection: (socket: Socket) => void): Promise<Target
     for (const socket of sockets) socket.destroy();
   });
   const { port } = server.address() as { port: number };
-  return { server, host, port, exited: new Promise(() => {}), output: '' };
+  return { server, host, port, exited: new Promise(() => {}), exit: null, output: '' };
 }
 
-const noConnectionLeft = (port: number) => expect.poll(() => serverConnections(port), patient).toBe(0);
+/** Not even one that is open on this side. */
+const noConnectionLeft = (port: number) =>
+  expect.poll(() => countConnections(readTcpTable() ?? [], port, new Set()), patient).toBe(0);
 
 const answer = (id: number, outcome: number) => Buffer.from([5, 0, 0, 0, id, 0, 0, 0, outcome]);
 
@@ -131,14 +134,43 @@ describe('not ready is', () => {
   it('one that dies', async () => {
     const server = await child(process.execPath, acts, 'says-and-exits');
     const detail = await detailOf(ready(server));
-    expect(detail).toContain('the server ended before it was ready: exit code 3');
+    expect(detail).toContain('the server ended by itself before it was ready: exit code 3;');
     expect(detail).toContain('first words');
     expect(detail).toContain('last words');
   });
 
   it('one that dies without a word', async () => {
     const server = await child(process.execPath, acts, 'nothing');
-    expect(await detailOf(ready(server))).toMatch(/exit code 0, without any output$/);
+    expect(await detailOf(ready(server))).toMatch(/exit code 0 .*, without any output$/);
+  });
+
+  it('one that goes to the background, whoever answers in its place', async () => {
+    const server = await child(process.execPath, acts, 'goes-to-background', '{port}');
+    await expect.poll(() => server.output, patient).toMatch(/left \d+/);
+    const left = Number(/left (\d+)/.exec(server.output)?.[1]);
+    onTestFinished(() => void process.kill(left, 'SIGKILL'));
+    await expect.poll(() => server.exit, { ...patient, interval: 5 }).not.toBeNull();
+    expect(await detailOf(ready(server))).toMatch(
+      /^the server ended by itself before it was ready: exit code 0 \(one that goes to the background /,
+    );
+    expect(listensItself(left, server.port)).toBe(true);
+  });
+
+  it('one that ended while another answered', async () => {
+    const exit = { code: 7, signal: null, error: null };
+    let ended = (_exit: typeof exit) => {};
+    const exited = new Promise<typeof exit>((resolve) => (ended = resolve));
+    const target = await listening((socket) => {
+      socket.on('data', () => socket.write(answer(1, 0)));
+      // The second attempt.
+      if (++connections === 2) ended(exit);
+    });
+    let connections = 0;
+    const detail = detailOf(ready({ ...target, exit, exited }, { clock: fastClock }));
+    expect(await detail).toBe(
+      'the server ended by itself before it was ready: exit code 7, without any output',
+    );
+    await noConnectionLeft(target.port);
   });
 
   it('one that could not be started', async () => {

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -43,10 +43,14 @@ it('goes on after the runner was killed in the middle of the load', async () => 
   const samples = (): Sample[] => {
     const path = join(out, 'samples.ndjson');
     if (!existsSync(path)) return [];
-    return readFileSync(path, 'utf8')
-      .split('\n')
-      .slice(0, -1)
-      .map((line) => JSON.parse(line));
+    return (
+      readFileSync(path, 'utf8')
+        .split('\n')
+        .slice(0, -1)
+        .map((line) => JSON.parse(line))
+        // The first line says what the others are.
+        .filter((line) => 'atMs' in line)
+    );
   };
   const checkpoint = () => JSON.parse(readFileSync(join(out, 'checkpoint.json'), 'utf8'));
 
@@ -83,6 +87,14 @@ it('goes on after the runner was killed in the middle of the load', async () => 
   expect(failed).toEqual([]);
   const { losses } = report.record;
   expect([losses.timedOut, losses.lost, losses.connectionsLost]).toEqual([0, 0, 0]);
+  // The first life's requests are in the counts, those before the load included.
+  const dueBefore = before.reduce((sum, { load }) => sum + load.due, 0);
+  const closed = config.footprint.requests + config.burst.requests;
+  expect(losses.due).toBeGreaterThanOrEqual(closed + dueBefore);
+  const { due, expected, unexpected, timedOut, lost, unsent, abandoned } = losses;
+  expect(expected + unexpected + timedOut + lost + unsent + abandoned).toBe(due);
+  expect(report.record.notes.join()).toContain('The runner was resumed');
+  expect(readdirSync(out).filter((name) => name.startsWith('server-'))).toEqual([]);
 
   const after = samples();
   expect(after.slice(0, before.length)).toEqual(before);

@@ -193,11 +193,19 @@ describe('its group', () => {
     await expect.poll(() => isAlive(Number(pid)), patient).toBe(false);
   });
 
-  it('is not waited for by who has left it', async () => {
+  it('is not waited for by who has left it with its output, and the end is known at once', async () => {
     const server = act('daemonizes');
+    let over = false;
+    server.exited.then(() => {
+      over = true;
+    });
+    // In the very turn of the loop: no timer can have run since.
+    while (server.exit === null && !over) await new Promise(setImmediate);
+    expect(over).toBe(false);
+    expect(await server.exited).toEqual(server.exit);
+    expect(describeExit(await server.exited)).toBe('exit code 0');
     const [, pid] = await says(server, /left (\d+)/);
     onTestFinished(() => void process.kill(Number(pid), 'SIGKILL'));
-    expect(describeExit(await server.exited)).toBe('exit code 0');
     expect(isAlive(Number(pid))).toBe(true);
   });
 });
@@ -528,9 +536,11 @@ describe('a peak', () => {
     // Not the first of its kind, with all that has to be loaded for it.
     await ordered(server, 'peak', MiB);
     const idle = await peakWhile(server.pid, 5, async () => {});
+    expect(idle.idleRssBytes).toBeLessThanOrEqual(idle.peakRssBytes as number);
     const peak = await peakWhile(server.pid, 5, () => ordered(server, 'peak', 64 * MiB));
     const above = ({ peakRssBytes }: typeof idle) => (peakRssBytes as number) - (idle.peakRssBytes as number);
     expect(above(peak)).toBeGreaterThan(56 * MiB);
+    expect((peak.peakRssBytes as number) - (peak.idleRssBytes as number)).toBeGreaterThan(56 * MiB);
     expect(peak.readings).toBeGreaterThan(3);
     const after = async () => above(await peakWhile(server.pid, 5, async () => {}));
     await expect.poll(after, patient).toBeLessThan(16 * MiB);

@@ -1,7 +1,5 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Command } from 'commander';
-import { hasCode } from '../errors.js';
+import { type AckgateError, type AckgateErrorCode, hasCode } from '../errors.js';
 import type { SoakDriver } from '../soak/driver.js';
 import type { Verdict } from '../soak/findings.js';
 import type { SoakResult } from '../soak/run-record.js';
@@ -22,6 +20,7 @@ import { soakText } from './soak-text.js';
 import { WrongCall } from './wrong-call.js';
 
 const exitCodes: Readonly<Record<Verdict, number>> = { pass: 0, fail: 1, inconclusive: 3 };
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /** What a shell makes of an interrupt. */
 const interrupted = 130;
 
@@ -73,7 +72,6 @@ Examples:
 
 async function run(words: Words, flags: SoakFlags): Promise<void> {
   const task = await readTask(words, flags);
-  if (task.kind === 'begin') refuseUsedDirectory(task.directory);
   const driver = await readDriver(task.driverModule, task.command !== null);
   const begin = task.kind === 'begin' ? await beginning(task, driver) : await resumption(task, driver);
 
@@ -85,18 +83,39 @@ async function run(words: Words, flags: SoakFlags): Promise<void> {
     if (stop.signal.aborted) process.exit(interrupted);
     stop.abort(`stopped by ${signal}`);
   };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
+  // A listener of the driver's, as a rule, which met what it did not expect: what was measured until then is kept.
+  const onThrow = (error: unknown) => stop.abort(`something threw outside of any call: ${stackOf(error)}`);
+  for (const signal of signals) process.on(signal, onSignal);
+  process.on('uncaughtException', onThrow);
   const view = await openSoakProgress();
   let result: SoakResult;
   try {
     result = await begin({ signal: stop.signal, onProgress: (progress) => view.update(progress) });
+  } catch (error) {
+    if (!hasCode(error, 'ERR_ACKGATE_SOAK_RECORD')) throw error;
+    const { code, message } = error as AckgateError;
+    if (flags.json) process.stdout.write(`${JSON.stringify({ error: { code, message, position: null } })}\n`);
+    else process.stderr.write(`error: ${message} (${code})\n`);
+    process.exitCode = exitCodes.inconclusive;
+    return;
   } finally {
     view.stop();
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, onSignal);
+    for (const signal of signals) process.off(signal, onSignal);
+    process.off('uncaughtException', onThrow);
   }
   process.stdout.write(flags.json ? `${JSON.stringify(documentOf(result))}\n` : soakText(result));
   process.exitCode = exitCodes[result.verdict];
 }
+
+/** What it is, and where it was thrown. */
+const stackOf = (error: unknown): string =>
+  error instanceof Error && error.stack !== undefined
+    ? error.stack
+        .split('\n')
+        .slice(0, 2)
+        .map((line) => line.trim())
+        .join(' ')
+    : String(error);
 
 /** Starts a run that is ready to begin. */
 type Begin = (options: Pick<SoakOptions, 'signal' | 'onProgress'>) => Promise<SoakResult>;
@@ -106,42 +125,37 @@ async function beginning(task: BeginTask, driver: SoakDriver): Promise<Begin> {
   const { config, notes } = WrongCall.guard('', () => checkForDriver(task.config, driver));
   const { command, driverModule, port, host, directory, repeat } = task;
   return (options) =>
-    runSoak(config, {
-      ...options,
-      ...(command === null ? {} : { command }),
-      ...(driverModule === null ? {} : { driverModule }),
-      ...(port === null ? {} : { port }),
-      ...{ driver, host, directory, repeat, notes },
-    });
+    asWrongCall('ERR_ACKGATE_INVALID_ARGUMENT', () =>
+      runSoak(config, {
+        ...options,
+        ...(command === null ? {} : { command }),
+        ...(driverModule === null ? {} : { driverModule }),
+        ...(port === null ? {} : { port }),
+        ...{ driver, host, directory, repeat, notes },
+      }),
+    );
 }
 
 async function resumption({ checkpoint, directory }: ResumeTask, driver: SoakDriver): Promise<Begin> {
   const { resumeSoak } = await import('../soak/index.js');
-  return async (options) => {
-    try {
-      return await resumeSoak(checkpoint, { ...options, driver, directory });
-    } catch (error) {
-      // Of a run that has come to its end, or goes on elsewhere.
-      if (!hasCode(error, 'ERR_ACKGATE_SOAK_CHECKPOINT')) throw error;
-      throw new WrongCall('ERR_ACKGATE_SOAK_CHECKPOINT', (error as Error).message);
-    }
-  };
+  // Of a run that has come to its end, or goes on elsewhere.
+  return (options) =>
+    asWrongCall('ERR_ACKGATE_SOAK_CHECKPOINT', () =>
+      resumeSoak(checkpoint, { ...options, driver, directory }),
+    );
+}
+
+async function asWrongCall<T>(code: AckgateErrorCode, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw hasCode(error, code) ? new WrongCall(code, (error as Error).message) : error;
+  }
 }
 
 /** What `--json` prints; the whole of it is in report.json. */
 function documentOf({ verdict, findings, directory, record }: SoakResult) {
   return { verdict, findings, directory, repeat: record.repeat };
-}
-
-/** A report is not written over. */
-function refuseUsedDirectory(directory: string): void {
-  for (const name of ['checkpoint.json', 'report.json', 'report.html', 'samples.ndjson']) {
-    if (!existsSync(join(directory, name))) continue;
-    throw new WrongCall(
-      'ERR_ACKGATE_INVALID_ARGUMENT',
-      `--out ${directory} has another run's ${name}: name another folder, or go on with that run by --resume`,
-    );
-  }
 }
 
 function wholeNumber(option: string, min: number, max: number): (text: string) => number {

@@ -28,6 +28,8 @@ export interface Checkpoint {
   readonly source: RunSource;
   readonly identity: RunIdentity;
   readonly progress: RunProgress;
+  /** Of the server's files, in the directory of the run; removed when the run goes on or ends. */
+  readonly serverFolder: string | null;
   /** The server, when there is one; together with its start time, which no other process of this number has. */
   readonly serverPid: number | null;
   readonly serverStartTicks: number | null;
@@ -95,6 +97,10 @@ const schema = z.object({
     notes: z.array(z.string()),
     runner: z.looseObject({ firstRssBytes: count, lastRssBytes: count, maxRssBytes: count }),
   }),
+  serverFolder: z
+    .string()
+    .regex(/^server-\w+$/)
+    .nullable(),
   serverPid: countOrNull,
   serverStartTicks: countOrNull,
   runnerPid: count,

@@ -3,6 +3,8 @@ import { AckgateError, AckgateRangeError } from '../errors.js';
 import { type SizeClass, type SoakConfig, sizeClasses } from './config.js';
 import { configSchema } from './config-schema.js';
 import { type Operation, operations, type SoakDriver } from './driver.js';
+import type { FindingId } from './findings.js';
+import { leftOut } from './left-out.js';
 import {
   fitSample,
   isScenarioName,
@@ -43,6 +45,7 @@ export function checkSoakConfig(value: unknown): SoakConfig {
   const config = base === null ? wholeConfig(given) : overlaid(base, given);
   checkSums(config);
   checkTimes(config);
+  checkRequired(config, given.required ?? []);
   return { ...config, required: given.required ?? requiredFindings(config) };
 }
 
@@ -132,6 +135,18 @@ function checkTimes({ durationSeconds, warmupSeconds, sampleSeconds }: SoakConfi
   );
 }
 
+/** What is asked for by name is never dropped: it has to be there to be judged. */
+function checkRequired(config: SoakConfig, required: readonly FindingId[]): void {
+  for (const [index, id] of required.entries()) {
+    const left = leftOut(id, config);
+    if (left === null) continue;
+    throw new AckgateError(
+      'ERR_ACKGATE_INVALID_ARGUMENT',
+      `required[${index}] is ${id}, which can't be judged, as ${left.by}: change that field, or leave ${id} out`,
+    );
+  }
+}
+
 /** A configuration as this driver can carry it out, and what a reader should know of the difference. */
 export interface FittedConfig {
   readonly config: SoakConfig;
@@ -149,7 +164,7 @@ export function checkForDriver(config: SoakConfig, driver: SoakDriver): FittedCo
   const notes: string[] = [];
   const mix = fitMix(config, own, driver, notes);
   const server = fitFaults(config, own, driver, notes);
-  const required = mix.slow > 0 ? config.required : config.required.filter((id) => id !== 'degradation-slow');
+  const required = fitRequired(config, mix, driver);
   let { halfFramesPerMinute } = config.chaos;
   if (halfFramesPerMinute > 0 && driver.sampleRequest === undefined) {
     notes.push(`no half-frames: the driver ${driver.name} has no sampleRequest`);
@@ -183,6 +198,21 @@ function fitMix(
   notes.push(`the driver ${driver.name} has no ${lacking.join(', ')}: their share of the mix went to ${has}`);
   const share = (name: Operation) => (lacking.includes(name) ? 0 : mix[name] / left);
   return Object.fromEntries(operations.map((name) => [name, share(name)])) as Record<Operation, number>;
+}
+
+/** Without slow operations nothing is said of them. */
+function fitRequired(config: SoakConfig, mix: SoakConfig['mix'], driver: SoakDriver): SoakConfig['required'] {
+  const { required } = config;
+  if (mix.slow > 0 || !required.includes('degradation-slow')) return required;
+  const own = requiredFindings(config);
+  if (required.length === own.length && own.every((id) => required.includes(id))) {
+    return required.filter((id) => id !== 'degradation-slow');
+  }
+  throw new AckgateError(
+    'ERR_ACKGATE_INVALID_ARGUMENT',
+    `required[${required.indexOf('degradation-slow')}] is degradation-slow, which can't be judged: the driver ` +
+      `${driver.name} has no slow operations; leave it out`,
+  );
 }
 
 function fitFaults(

@@ -1,12 +1,15 @@
 import { type Finding, type FindingId, findingIds, type RunFinding } from './findings.js';
 import { count } from './format.js';
 import { judgeDegradation } from './judges/degradation.js';
-import { judgeFootprint } from './judges/footprint.js';
+import { judgeFootprint, type ServedLife } from './judges/footprint.js';
+import { bySegment } from './judges/judgement.js';
 import { judgeLeak, judgeSecondHalf, trendIds } from './judges/leak.js';
 import { judgeLoss } from './judges/loss.js';
 import { judgeCompleted, judgeOrphans, judgeReady } from './judges/outcome.js';
 import { judgePeak } from './judges/peak.js';
+import { leftOut } from './left-out.js';
 import type { RunRecord } from './run-record.js';
+import { type Sample, samplesPerWindow } from './samples.js';
 import { seriesOf } from './trends.js';
 
 /** What of a run its findings rest on. */
@@ -32,33 +35,42 @@ const inconclusive = (id: FindingId, detail: string): Finding => ({
   limits: [],
 });
 
-/** Why a finding can't be had by design, and so is not asked for; null when it can. */
-function notAsked(id: FindingId, { config, samples }: JudgedRecord): string | null {
-  const { footprint, burst, mix, thresholds } = config;
-  if (id.startsWith('footprint-') && footprint.requests === 0) return 'This scenario takes no footprint';
-  if (id === 'peak-transient' && burst.requests === 0) return 'This scenario has no burst';
-  if (id === 'leak-second-half' && thresholds.secondHalfBytesPerHourMax === null) {
-    return 'Not judged in this scenario';
-  }
+/** Why a finding can't be had, whatever the server does; null when it can. */
+function notToBeHad(id: FindingId, { config, samples }: JudgedRecord): string | null {
   if (id === 'leak-heap' && samples.every(({ own }) => (own?.heapAfterGcBytes ?? null) === null)) {
     return 'The server offers no heap readings';
   }
-  if (id === 'degradation-slow' && mix.slow === 0) return 'This scenario has no slow operations';
-  return null;
+  return leftOut(id, config)?.why ?? null;
+}
+
+/** A life that a crash of the runner has ended was never settled: its floor is the lowest of its last readings. */
+function lastFloor(samples: readonly Sample[]): number | null {
+  const last = samples.slice(-samplesPerWindow).flatMap(({ process: { rssBytes } }) => rssBytes ?? []);
+  return last.length === 0 ? null : Math.min(...last);
+}
+
+function servedLives({ samples, footprint, finalRssBytes, losses }: JudgedRecord): ServedLife[] {
+  const lives = [...bySegment(samples)];
+  const idleRssBytes = footprint?.idleRssBytes ?? null;
+  if (lives.every(([segment]) => segment === 0)) {
+    return [{ segment: 0, startRssBytes: idleRssBytes, endRssBytes: finalRssBytes, requests: losses.due }];
+  }
+  return lives.map(([segment, all], index) => ({
+    segment,
+    startRssBytes: segment === 0 ? idleRssBytes : (all[0]?.process.rssBytes ?? null),
+    endRssBytes: index === lives.length - 1 ? finalRssBytes : lastFloor(all),
+    requests: all.reduce((sum, { load }) => sum + load.due, segment === 0 ? (footprint?.requests ?? 0) : 0),
+  }));
 }
 
 function footprintFindings(record: JudgedRecord): Finding[] {
-  const { config, footprint, finalRssBytes, losses, ended, samples } = record;
+  const { config, footprint, ended, samples } = record;
   const asked = config.footprint.requests;
   const findings = judgeFootprint(
     // Those that were never sent were not answered either.
     footprint === null || footprint.requests >= asked ? footprint : { ...footprint, requests: asked },
     config.thresholds,
-    {
-      finalRssBytes,
-      requests: losses.due,
-      points: seriesOf(samples, 'leak-rss').at(-1)?.points ?? [],
-    },
+    { lives: servedLives(record), series: seriesOf(samples, 'leak-rss') },
   );
   return findings.map((finding) =>
     finding.id === 'footprint-answered' && finding.verdict === 'fail' && ended.why !== 'time'
@@ -86,6 +98,9 @@ function judgeAll(record: JudgedRecord): Finding[] {
   ];
 }
 
+/** A run that did not begin, or did not come to its end, has shown nothing, whatever is asked of it. */
+const always: readonly FindingId[] = ['ready', 'completed'];
+
 /** Every finding of a run, in the order of `findingIds`. */
 export function judgeRun(record: JudgedRecord): RunFinding[] {
   const { config, readyAfterMs, ended } = record;
@@ -99,9 +114,11 @@ export function judgeRun(record: JudgedRecord): RunFinding[] {
     ].map((finding) => [finding.id, finding]),
   );
   return findingIds.map((id) => {
-    const reason = notAsked(id, record);
-    if (reason !== null) return { ...inconclusive(id, reason), required: false };
-    const finding = found.get(id) ?? inconclusive(id, 'The server never became ready');
-    return { ...finding, required: required.includes(id) };
+    const missing = notToBeHad(id, record);
+    const finding =
+      missing === null
+        ? (found.get(id) ?? inconclusive(id, 'The server never became ready'))
+        : inconclusive(id, missing);
+    return { ...finding, required: always.includes(id) || required.includes(id) };
   });
 }

@@ -1,3 +1,4 @@
+import { hasCode } from '../errors.js';
 import { AnomalyWatch } from './anomaly-watch.js';
 import type { Clock } from './clock.js';
 import type { SoakConfig } from './config.js';
@@ -10,11 +11,11 @@ import { Load } from './load/load.js';
 import type { RunPhase } from './progress.js';
 import { waitUntilReady } from './ready.js';
 import type { RunBook } from './run-book.js';
-import { serverConnections } from './samplers/ports.js';
+import { listensItself, settledConnections } from './samplers/ports.js';
 import { childrenOf, readProcess } from './samplers/process.js';
 import { peakWhile } from './samplers/rss.js';
 import type { Sample } from './samples.js';
-import { readStatus, sample } from './sampling.js';
+import { readStatus, takeSamples } from './sampling.js';
 import type { ServerProcess } from './server-process.js';
 
 export interface PhaseParts {
@@ -30,6 +31,8 @@ export interface PhaseParts {
   onSample(sample: Sample): void;
 }
 
+/** The server's end of a connection may close a moment after the client's. */
+const leaveMs = 2000;
 /** Resident memory is read so often in a burst. */
 const burstReadingMs = 5;
 /** Chaos has the numbers behind those of the clients. */
@@ -62,7 +65,9 @@ export async function runPhases(parts: PhaseParts): Promise<void> {
     if (isFirstLife) await measureClosedLoops(parts, load, idleRssBytes);
     if (!ending.early) await underLoad(parts, load, seed);
   } catch (error) {
-    if (!ending.early) ending.end({ why: 'anomaly', detail: messageOf(error) });
+    // What else is thrown is the runner's own doing.
+    if (!hasCode(error, 'ERR_ACKGATE_SOAK_CONNECT')) throw error;
+    ending.end({ why: 'anomaly', detail: messageOf(error) });
   } finally {
     parts.enter('settling');
     // After an end that was not in time nobody waits for answers.
@@ -91,6 +96,11 @@ async function becomeReady({
     client: readyClient(config.clients),
     seed: config.seed,
   });
+  if (ready.ok && listensItself(server.pid, server.port) === false) {
+    const detail = `another process than the server that was started listens on port ${server.port}, and has answered`;
+    ending.end({ why: 'not-ready', detail });
+    return false;
+  }
   if (ready.ok) {
     book.progress.readyAfterMs ??= ready.afterMs;
     const children = childrenOf(server.pid);
@@ -122,10 +132,9 @@ async function measureClosedLoops(parts: PhaseParts, load: Load, idleRssBytes: n
   }
   if (burst.requests > 0 && !ending.early) {
     enter('burst');
-    const settledRssBytes = rssBytes();
     const peak = await peakWhile(server.pid, burstReadingMs, () => load.closedLoop(burst, ending.signal));
-    const { peakRssBytes, readings } = peak;
-    book.progress.peak = { idleRssBytes: settledRssBytes, peakRssBytes, readings };
+    const { idleRssBytes, peakRssBytes, readings } = peak;
+    book.progress.peak = { idleRssBytes, peakRssBytes, readings };
   }
 }
 
@@ -144,10 +153,11 @@ async function underLoad(parts: PhaseParts, load: Load, seed: number): Promise<v
   // What the closed loops left in the counters of the first sample and window is not of this load.
   load.reading();
   load.window();
+  progress.losses = load.losses();
   enter('warm-up');
   const work = [load.run(signal), chaos.run(signal)];
   // A load that can't go on ends the sampling as well.
-  const sampling = sample(
+  const sampling = takeSamples(
     {
       clock,
       load,
@@ -160,11 +170,11 @@ async function underLoad(parts: PhaseParts, load: Load, seed: number): Promise<v
       elapsedMs,
       segment: segments - 1,
       onPhase: enter,
-      onSample: (reading) => {
+      onSample: (reading, losses) => {
         book.addChaos(chaos.events());
-        progress.losses = load.losses();
+        progress.losses = losses;
         onSample(reading);
-        const detail = anomalies.look(reading);
+        const detail = anomalies.look(reading, load.disturbed);
         if (detail !== null) ending.end({ why: 'anomaly', detail });
       },
       onWindow: (window) => progress.windows.push(window),
@@ -186,8 +196,8 @@ async function lastReadings({ config, driver, server, clock, book, ending }: Pha
   await clock.sleep(config.settleSeconds * 1000, ending.signal);
   if (ending.early) return;
   book.finalRssBytes = readProcess(server.pid).rssBytes;
-  const connections = serverConnections(server.port);
-  const status = await readStatus(driver, server);
+  const connections = await settledConnections(server.port, leaveMs, clock, ending.signal);
+  const status = await readStatus(driver, server, ending.signal);
   const named = (driver.orphans ?? []).map((name) => [name, status?.[name] ?? Number.NaN] as const);
   if (connections === null && named.length === 0) return;
   book.orphans = {

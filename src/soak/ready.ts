@@ -16,6 +16,8 @@ export interface ReadyOptions {
     readonly host: string;
     readonly port: number;
     readonly exited: Promise<Exit>;
+    /** Set as soon as it has ended, which may be before `exited` resolves. */
+    readonly exit: Exit | null;
     readonly output: string;
   };
   readonly readySeconds: number;
@@ -39,11 +41,7 @@ export async function waitUntilReady(options: ReadyOptions): Promise<Ready> {
   const { server, readySeconds, signal, clock } = options;
   const startMs = clock.nowMs();
   const over = new AbortController();
-  let exit: Exit | null = null;
-  server.exited.then((how) => {
-    exit = how;
-    over.abort();
-  });
+  server.exited.then(() => over.abort());
   const stop = () => over.abort();
   signal.addEventListener('abort', stop);
   if (signal.aborted) stop();
@@ -54,11 +52,14 @@ export async function waitUntilReady(options: ReadyOptions): Promise<Ready> {
       const leftMs = readySeconds * 1000 - (clock.nowMs() - startMs);
       if (leftMs <= 0 || over.signal.aborted) break;
       const attempt = await attemptOnce(options, Math.min(patienceMs, leftMs), leftMs, over.signal);
-      if (attempt.ok) return { ok: true, afterMs: clock.nowMs() - startMs };
-      // An attempt that had no time left for it says less than the one before.
-      const cutShort = attempt.timedOut && leftMs < patienceMs;
-      if (last === null || !cutShort) last = attempt.detail;
-      if (attempt.timedOut) patienceMs *= 2;
+      // Whoever answers for a server that has ended is not the one that was started.
+      if (attempt.ok && server.exit === null) return { ok: true, afterMs: clock.nowMs() - startMs };
+      if (!attempt.ok) {
+        // An attempt that had no time left for it says less than the one before.
+        const cutShort = attempt.timedOut && leftMs < patienceMs;
+        if (last === null || !cutShort) last = attempt.detail;
+        if (attempt.timedOut) patienceMs *= 2;
+      }
       await clock.sleep(betweenMs, over.signal);
     }
   } finally {
@@ -66,7 +67,7 @@ export async function waitUntilReady(options: ReadyOptions): Promise<Ready> {
     // Whoever still sleeps or connects gives up.
     over.abort();
   }
-  if (exit !== null) return { ok: false, detail: endedDetail(exit, server.output) };
+  if (server.exit !== null) return { ok: false, detail: endedDetail(server.exit, server.output) };
   if (signal.aborted)
     return {
       ok: false,
@@ -77,7 +78,8 @@ export async function waitUntilReady(options: ReadyOptions): Promise<Ready> {
 
 function endedDetail(exit: Exit, output: string): string {
   const said = lastLines(output, outputLines);
-  const ended = `the server ended before it was ready: ${describeExit(exit)}`;
+  const hint = exit.code === 0 ? ' (one that goes to the background must be kept in the foreground)' : '';
+  const ended = `the server ended by itself before it was ready: ${describeExit(exit)}${hint}`;
   return said === '' ? `${ended}, without any output` : `${ended}; its last output:\n${said}`;
 }
 

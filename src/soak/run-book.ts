@@ -1,4 +1,5 @@
 import type { SoakConfig } from './config.js';
+import { duration } from './format.js';
 import type { ChaosEvent, Ended, FootprintRecord, PeakRecord, RunRecord } from './run-record.js';
 import type { LossCounts, Sample, WindowReading } from './samples.js';
 
@@ -29,6 +30,8 @@ export interface RunProgress {
   notes: string[];
   runner: { firstRssBytes: number; lastRssBytes: number; maxRssBytes: number };
 }
+
+const requestCounts = ['due', 'expected', 'unexpected', 'timedOut', 'lost', 'unsent', 'abandoned'] as const;
 
 export const noLosses: LossCounts = {
   due: 0,
@@ -85,6 +88,31 @@ export class RunBook {
     if (runner.firstRssBytes === 0) runner.firstRssBytes = rss;
     runner.lastRssBytes = rss;
     runner.maxRssBytes = Math.max(runner.maxRssBytes, rss);
+  }
+
+  /** How much has gone wrong so far, of every kind. */
+  get problems(): number {
+    const { unexpected, timedOut, lost, late, missing, duplicated, disordered, corrupted, connectionsLost } =
+      this.progress.losses;
+    return (
+      unexpected + timedOut + lost + late + missing + duplicated + disordered + corrupted + connectionsLost
+    );
+  }
+
+  /** Takes in the samples that are newer than the progress: those since the last checkpoint of a runner that has crashed. */
+  catchUp(): void {
+    const { progress } = this;
+    const newer = this.samples.filter(({ atMs }) => atMs > progress.elapsedMs);
+    const losses = { ...progress.losses };
+    for (const { load, atMs } of newer) {
+      for (const name of requestCounts) losses[name] += load[name];
+      progress.elapsedMs = atMs;
+    }
+    progress.losses = losses;
+    this.note(
+      `The runner was resumed after ${duration(progress.elapsedMs)} under load, with a new server: ` +
+        'what it had not written down of the seconds before is not in the counts.',
+    );
   }
 
   addChaos(events: readonly ChaosEvent[]): void {

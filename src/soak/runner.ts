@@ -1,26 +1,27 @@
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { totalmem } from 'node:os';
-import { join, resolve } from 'node:path';
 import { AckgateError } from '../errors.js';
-import { type Checkpoint, type RunSource, writeCheckpoint } from './checkpoint.js';
+import type { Checkpoint, RunSource } from './checkpoint.js';
 import { systemClock } from './clock.js';
 import type { SoakConfig } from './config.js';
 import type { ServerCommand, SoakDriver } from './driver.js';
 import { Ending } from './ending.js';
+import { messageOf } from './error-text.js';
 import { describeExit, lastLines } from './exit.js';
 import { verdictOf } from './findings.js';
 import { judgeRun } from './judge-run.js';
 import { checkPlatform, describeMachine, versions } from './machine.js';
 import { runPhases } from './phases.js';
 import type { RunPhase, SoakProgress } from './progress.js';
-import { readSamples, SampleLog } from './report/sample-log.js';
+import { Recorder } from './recorder.js';
+import { readSamples } from './report/sample-log.js';
 import { writeArtifacts } from './report/write-artifacts.js';
 import { RunBook } from './run-book.js';
+import { makeServerFolder, prepareDirectory, removeServerFolder } from './run-directory.js';
 import type { Ended, SoakResult } from './run-record.js';
-import { freePort } from './samplers/ports.js';
+import { freePort, portTaken } from './samplers/ports.js';
 import type { Sample } from './samples.js';
 import { ServerProcess } from './server-process.js';
-import { isAlive, startTicksOf, stopSurvivor } from './survivor.js';
+import { isAlive, stopSurvivor } from './survivor.js';
 
 export interface SoakOptions {
   /** Speaks the server's protocol. */
@@ -52,18 +53,17 @@ export type ResumeOptions = Pick<SoakOptions, 'driver' | 'directory' | 'signal' 
 
 /** A server that has not ended by then after a SIGTERM is killed. */
 const stopGraceMs = 15_000;
-/** Between two checkpoints: what a crash of the runner loses of the counts, at most. */
-const checkpointMs = 10_000;
 const outputLines = 20;
-/** For the server's files while it runs. */
-const serverFolder = 'server';
 
 /**
  * Runs a server under load and says whether it leaks, slows down or loses anything. Artifacts are in the directory when it
  * resolves, whatever the verdict.
  *
- * @throws AckgateError ERR_ACKGATE_INVALID_ARGUMENT when there is nothing to start, or the directory has a run already;
- *   ERR_ACKGATE_SOAK_PLATFORM without /proc
+ * What a driver throws in listeners of its own is nobody's to catch but the process's.
+ *
+ * @throws AckgateError ERR_ACKGATE_INVALID_ARGUMENT when there is nothing to start, somebody listens on the port, or the
+ *   directory can't be used; ERR_ACKGATE_SOAK_PLATFORM without /proc; ERR_ACKGATE_SOAK_RECORD when what was measured could
+ *   not be written, such as on a full disk
  */
 export async function runSoak(config: SoakConfig, options: SoakOptions): Promise<SoakResult> {
   checkPlatform();
@@ -74,13 +74,13 @@ export async function runSoak(config: SoakConfig, options: SoakOptions): Promise
       `the driver "${driver.name}" has no server of its own: give the command that starts yours`,
     );
   }
-  if (existsSync(join(directory, 'report.json')) || existsSync(join(directory, 'checkpoint.json'))) {
+  if (port !== undefined && (await portTaken(host, port))) {
     throw new AckgateError(
       'ERR_ACKGATE_INVALID_ARGUMENT',
-      `${directory} has a run in it already: name another directory, or resume it`,
+      `somebody listens on port ${port} of ${host} already: the load would go there`,
     );
   }
-  mkdirSync(directory, { recursive: true });
+  prepareDirectory(directory);
   const identity = {
     startedAt: new Date().toISOString(),
     config,
@@ -116,10 +116,14 @@ export async function resumeSoak(checkpoint: Checkpoint, options: ResumeOptions)
     throw refuse(`the run in ${options.directory} is still going on, in process ${runnerPid}`);
   }
   if (serverPid !== null && serverStartTicks !== null) await stopSurvivor(serverPid, serverStartTicks);
+  const { host, port } = source;
+  if (port !== null && (await portTaken(host, port))) {
+    throw refuse(`somebody listens on port ${port} of ${host} by now: the load would go there`);
+  }
+  if (checkpoint.serverFolder !== null) removeServerFolder(options.directory, checkpoint.serverFolder);
   const samples = await readSamples(options.directory);
-  // The checkpoint may be older than the last sample.
-  progress.elapsedMs = Math.max(progress.elapsedMs, samples.at(-1)?.atMs ?? 0);
   const book = new RunBook(identity, progress, samples);
+  book.catchUp();
   return new Run(book, source, options).toEnd(true);
 }
 
@@ -128,12 +132,9 @@ class Run {
   readonly #source: RunSource;
   readonly #options: ResumeOptions;
   readonly #ending = new Ending();
+  readonly #recorder: Recorder;
   #phase: RunPhase = 'starting';
   #server: ServerProcess | null = null;
-  #log: SampleLog | null = null;
-  #savedMs = 0;
-  /** One at a time: they take each other's place. */
-  #saving: Promise<void> = Promise.resolve();
   /** Something of the runner's own, such as a full disk. */
   #broken: unknown = null;
 
@@ -141,6 +142,8 @@ class Run {
     this.#book = book;
     this.#source = source;
     this.#options = options;
+    const { directory } = options;
+    this.#recorder = new Recorder({ book, source, directory, onBroken: (error) => this.#break(error) });
   }
 
   async toEnd(resume: boolean): Promise<SoakResult> {
@@ -148,21 +151,21 @@ class Run {
     const stop = () => this.#ending.end({ why: 'stopped', detail: stopDetail(signal?.reason) });
     signal?.addEventListener('abort', stop);
     if (signal?.aborted) stop();
-    const folder = resolve(directory, serverFolder);
-    // A runner that was killed has left its server's files.
-    rmSync(folder, { recursive: true, force: true });
-    mkdirSync(folder);
     const kill = () => this.#server?.kill();
     process.on('exit', kill);
+    let folder: string | null = null;
     try {
-      this.#log = await SampleLog.open(directory, { resume });
+      this.#recorder.open(resume);
+      folder = makeServerFolder(directory);
       await this.#measure(folder);
+    } catch (error) {
+      this.#break(error);
     } finally {
       kill();
       process.off('exit', kill);
       signal?.removeEventListener('abort', stop);
-      await this.#log?.close();
-      rmSync(folder, { recursive: true, force: true });
+      await this.#recorder.close();
+      if (folder !== null) removeServerFolder(directory, folder);
     }
     return this.#conclude();
   }
@@ -186,7 +189,7 @@ class Run {
         detail: said === '' ? detail : `${detail}; its last output:\n${said}`,
       });
     });
-    await this.#save();
+    await this.#recorder.about(server, folder);
     try {
       await runPhases({
         config,
@@ -197,9 +200,14 @@ class Run {
         ending: this.#ending,
         memoryBytes: totalmem(),
         enter: (phase) => this.#enter(phase),
-        onSample: (sample) => this.#onSample(sample),
+        onSample: (sample) => {
+          this.#recorder.add(sample);
+          this.#tell(sample);
+        },
       });
     } finally {
+      // One that has ended by itself is still to be told about, although what it leaves behind is waited for.
+      if (server.exit !== null) await exited;
       asked = true;
       const exit = await server.stop(stopGraceMs);
       await exited;
@@ -221,16 +229,7 @@ class Run {
     this.#phase = phase;
     this.#tell(null);
     // Which life of the server the first samples are of, and the footprint, are not lost with the first ten seconds.
-    if (phase === 'warm-up') this.#guarded(this.#save());
-  }
-
-  #onSample(sample: Sample): void {
-    this.#book.addSample(sample);
-    this.#guarded(this.#log?.append(sample));
-    this.#tell(sample);
-    if (performance.now() - this.#savedMs < checkpointMs) return;
-    this.#savedMs = performance.now();
-    this.#guarded(this.#save());
+    if (phase === 'warm-up') this.#recorder.save();
   }
 
   #tell(sample: Sample | null): void {
@@ -249,30 +248,10 @@ class Run {
     });
   }
 
-  /** A run whose record can't be kept is not worth going on with. */
-  #guarded(write: void | Promise<void>): void {
-    Promise.resolve(write).catch((error: Error) => {
-      this.#broken ??= error;
-      this.#ending.end({ why: 'stopped', detail: `the record could not be written: ${error.message}` });
-    });
-  }
-
-  #save(finished = false): Promise<void> {
-    const { directory } = this.#options;
-    const server = this.#server;
-    const serverPid = server !== null && server.exit === null ? server.pid : null;
-    const checkpoint: Checkpoint = {
-      finished,
-      source: this.#source,
-      identity: this.#book.identity,
-      progress: this.#book.progress,
-      serverPid,
-      serverStartTicks: serverPid === null ? null : startTicksOf(serverPid),
-      runnerPid: process.pid,
-      runnerStartTicks: startTicksOf(process.pid),
-    };
-    this.#saving = this.#saving.then(() => writeCheckpoint(directory, checkpoint));
-    return this.#saving;
+  /** Nobody can say that it was the server. */
+  #break(error: unknown): void {
+    this.#broken ??= error;
+    this.#ending.end({ why: 'stopped', detail: `the runner failed: ${messageOf(error)}` });
   }
 
   /** Findings and artifacts, from what is in the book. */
@@ -285,12 +264,21 @@ class Run {
     const result = { verdict: verdictOf(findings), findings, record, directory };
     try {
       await writeArtifacts(directory, result);
-    } finally {
-      await this.#save(true);
+    } catch (error) {
+      this.#broken ??= error;
     }
-    if (this.#broken !== null) throw this.#broken;
+    await this.#recorder.save({ finished: true });
+    if (this.#broken !== null) throw recordError(result, this.#broken);
     return result;
   }
+}
+
+function recordError({ verdict, directory }: SoakResult, cause: unknown): AckgateError {
+  return new AckgateError(
+    'ERR_ACKGATE_SOAK_RECORD',
+    `the run in ${directory} could not be finished or written down, ${messageOf(cause)}; by what was measured its verdict is ${verdict}`,
+    { cause },
+  );
 }
 
 function stopDetail(reason: unknown): string {

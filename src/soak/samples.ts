@@ -42,7 +42,9 @@ export interface RequestCounts {
   readonly lost: number;
   /** Never sent: no connection, or too many requests outstanding. */
   readonly unsent: number;
-  /** The runner itself cut the connection, as chaos or in the end: nothing is expected any more. */
+  /**
+   * The runner itself cut the connection, as chaos or in the end, or had cut every other one: nothing is expected (any more).
+   */
   readonly abandoned: number;
 }
 

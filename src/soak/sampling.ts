@@ -1,10 +1,13 @@
+import { within } from '../fault-client/within.js';
 import type { Clock } from './clock.js';
 import type { SoakDriver } from './driver.js';
 import type { Chaos } from './load/chaos.js';
 import type { Load } from './load/load.js';
 import { readProcess } from './samplers/process.js';
-import { type Phase, type Sample, samplesPerWindow, type WindowReading } from './samples.js';
+import { type LossCounts, type Phase, type Sample, samplesPerWindow, type WindowReading } from './samples.js';
 import type { ServerProcess } from './server-process.js';
+
+const statusMs = 2000;
 
 export interface SamplingParts {
   readonly clock: Clock;
@@ -20,7 +23,8 @@ export interface SamplingParts {
   readonly elapsedMs: number;
   readonly segment: number;
   onPhase(phase: Phase): void;
-  onSample(sample: Sample): void;
+  /** With the sums up to this very sample. */
+  onSample(sample: Sample, losses: LossCounts): void;
   onWindow(window: WindowReading): void;
 }
 
@@ -28,7 +32,7 @@ export interface SamplingParts {
  * Reads everything at fixed times, and closes a window after ten samples of the load phase. Resolves when the time is
  * over, or the signal aborted.
  */
-export async function sample(parts: SamplingParts, signal: AbortSignal): Promise<void> {
+export async function takeSamples(parts: SamplingParts, signal: AbortSignal): Promise<void> {
   const { clock, load, everyMs, warmupMs, durationMs, elapsedMs, segment } = parts;
   const beganMs = clock.nowMs();
   let phase: Phase = 'warm-up';
@@ -44,7 +48,8 @@ export async function sample(parts: SamplingParts, signal: AbortSignal): Promise
     const atMs = clock.nowMs() - beganMs;
     if (phase === 'load') inWindow++;
     const closesWindow = inWindow === samplesPerWindow;
-    parts.onSample(await readAll(parts, elapsedMs + atMs, phase, closesWindow));
+    const { sample, losses } = await readAll(parts, elapsedMs + atMs, phase, closesWindow, signal);
+    parts.onSample(sample, losses);
     if (closesWindow) {
       parts.onWindow({ atMs: elapsedMs + atMs, segment, ...load.window() });
       inWindow = 0;
@@ -64,18 +69,25 @@ async function readAll(
   atMs: number,
   phase: Phase,
   collect: boolean,
-): Promise<Sample> {
+  signal: AbortSignal,
+): Promise<{ sample: Sample; losses: LossCounts }> {
   const reading = load.reading();
+  const losses = load.losses();
   const events = chaos.take();
   const process = readProcess(server.pid);
-  const [own, status] = await Promise.all([server.own(collect), readStatus(driver, server)]);
-  return { atMs, phase, segment, process, own, status, load: reading, chaos: events };
+  const [own, status] = await Promise.all([server.own(collect), readStatus(driver, server, signal)]);
+  return { sample: { atMs, phase, segment, process, own, status, load: reading, chaos: events }, losses };
 }
 
-/** Null when the server does not say. */
-export async function readStatus(driver: SoakDriver, server: ServerProcess): Promise<Sample['status']> {
+/** Null when the server does not say, or not within two seconds. */
+export async function readStatus(
+  driver: SoakDriver,
+  server: ServerProcess,
+  signal: AbortSignal,
+): Promise<Sample['status']> {
+  if (driver.status === undefined) return null;
   try {
-    return (await driver.status?.(server)) ?? null;
+    return (await within(statusMs, driver.status(server), signal)) ?? null;
   } catch {
     // A server that hangs shows in everything else.
     return null;

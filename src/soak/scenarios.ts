@@ -2,6 +2,7 @@ import { AckgateError } from '../errors.js';
 import type { ChaosConfig, SoakConfig } from './config.js';
 import { type FindingId, findingIds } from './findings.js';
 import { slowAnswersShare } from './judges/degradation.js';
+import { leftOut } from './left-out.js';
 import { samplesPerWindow } from './samples.js';
 import { type Thresholds, thresholdsDefault } from './thresholds.js';
 
@@ -16,10 +17,14 @@ export const samplesMax = 20_000;
 
 const warmupShare = 1 / 6;
 const warmupSecondsMax = 7200;
-/** Of the load proper, when a run is made shorter than the scenario's own; twice that where halves are judged. */
-const windowsWanted = 10;
+/**
+ * Of the windows that show a trend at all. A reading that comes late leaves out the ones that it has overtaken, so a run
+ * is asked for trends from a quarter more on, and gets half as many again when it is made shorter than the scenario's own.
+ */
+const windowsAsked = 1.25;
+const windowsWanted = 1.5;
 /** Sample intervals that people can reckon with. */
-const steps = [0.5, 1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 1200, 3600];
+const steps = [0.5, 1, 2, 4, 5, 10, 15, 20, 30, 40, 60, 120, 300, 600, 1200, 3600];
 /** Below this length, samples may be half a second apart. */
 const briefSeconds = 120;
 const daySeconds = 86_400;
@@ -154,7 +159,7 @@ export function fitWarmup(durationSeconds: number): number {
 }
 
 /**
- * As it was; shorter where a shorter run would have fewer than ten windows after its warm-up, but not below a second (half
+ * As it was; shorter where a shorter run would have fewer than twelve windows after its warm-up, but not below a second (half
  * a second in runs under two minutes); longer where there would be more than 20,000 samples.
  */
 export function fitSample(config: SoakConfig, durationSeconds: number, warmupSeconds: number): number {
@@ -163,7 +168,8 @@ export function fitSample(config: SoakConfig, durationSeconds: number, warmupSec
     return steps.find((step) => durationSeconds / step <= samplesMax) ?? durationSeconds / samplesMax;
   }
   if (durationSeconds >= config.durationSeconds) return sampleSeconds;
-  const windows = thresholds.secondHalfBytesPerHourMax === null ? windowsWanted : 2 * windowsWanted;
+  const halves = thresholds.secondHalfBytesPerHourMax === null ? 1 : 2;
+  const windows = halves * Math.ceil(thresholds.leakWindowsMin * windowsWanted);
   const most = (durationSeconds - warmupSeconds) / (windows * samplesPerWindow);
   const least = durationSeconds < briefSeconds ? 0.5 : 1;
   const step = steps.findLast((candidate) => candidate <= most) ?? least;
@@ -180,23 +186,16 @@ export function requiredFindings(config: Omit<SoakConfig, 'required'>): FindingI
   const windows = Math.floor((config.durationSeconds - config.warmupSeconds) / windowSeconds);
   // Arrivals are random: a window may have fewer than the mean, and chaos takes some.
   const answers = config.requestsPerSecond * windowSeconds * 0.8;
-  const trends = windows >= thresholds.leakWindowsMin;
-  const secondHalf = thresholds.secondHalfBytesPerHourMax !== null;
-  const footprint = config.footprint.requests > 0;
+  const asked = Math.ceil(thresholds.leakWindowsMin * windowsAsked);
+  const trends = windows >= asked;
   const told: Partial<Record<FindingId, boolean>> = {
-    'footprint-idle': footprint,
-    'footprint-growth': footprint,
-    'footprint-plateau': footprint,
-    'footprint-answered': footprint,
-    'footprint-per-request': footprint,
-    'peak-transient': config.burst.requests > 0,
     'leak-rss': trends,
-    'leak-second-half': secondHalf && Math.floor(windows / 2) >= thresholds.leakWindowsMin,
+    'leak-second-half': Math.floor(windows / 2) >= asked,
     'leak-heap': false,
     'leak-fds': trends,
     'leak-threads': trends,
     degradation: trends && answers * (1 - mix.slow) >= thresholds.windowAnswersMin,
     'degradation-slow': trends && answers * mix.slow >= thresholds.windowAnswersMin * slowAnswersShare,
   };
-  return findingIds.filter((id) => told[id] ?? true);
+  return findingIds.filter((id) => leftOut(id, config) === null && (told[id] ?? true));
 }

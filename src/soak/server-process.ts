@@ -29,6 +29,9 @@ export interface ServerStart {
  * The server under test: a child in a process group of its own, so that a Ctrl-C in the terminal is the runner's alone and
  * that a wrapper's children end with it.
  *
+ * A server that goes to the background has ended, by this. What it leaves behind in its group is killed; what has left the
+ * group (`setsid`) can't be known of and goes on, with the port in its hands.
+ *
  * It never throws for what the server does: a command that can't be started is an `exit`, too. When the runner itself is
  * killed, the server stays; its standard output, the probe's pipe and its IPC channel are closed then, so a server that
  * should not stay can end itself at `disconnect`.
@@ -86,7 +89,10 @@ export class ServerProcess implements ServerHandle {
     this.exited = child === null ? Promise.resolve(this.#failed(file, thrown)) : this.#watch(child, file);
   }
 
-  /** Null while it runs. Set a moment before `exited` resolves: the output may not be complete yet. */
+  /**
+   * Null while it runs. Set as soon as the runner is told of its end. `exited` resolves later, up to a second when somebody
+   * who has left the group holds the output open, and the output may not be complete until then.
+   */
   get exit(): Exit | null {
     return this.#exit;
   }

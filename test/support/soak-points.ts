@@ -1,3 +1,4 @@
+import type { Random } from '#ackgate/sim/random.js';
 import { samplesPerWindow, type WindowReading } from '#ackgate/soak/samples.js';
 
 // Series made up for the judges of trends.
@@ -40,6 +41,23 @@ export const floors = (minima: readonly number[], windowSeconds: number, above =
       value: n === 0 ? value : value + above,
     })),
   );
+
+/**
+ * Open connections, less those that all clients have: some are away for 1 to 5 s, six a minute, and visitors stay for 5 to
+ * 20 s, three a minute.
+ */
+export function comingAndGoing(random: Random, count: number, sampleSeconds: number): number[] {
+  const ends: { readonly atSeconds: number; readonly by: 1 | -1 }[] = [];
+  return Array.from({ length: count }, (_, n) => {
+    const from = n * sampleSeconds;
+    for (let second = from; second < from + sampleSeconds; second++) {
+      if (random.chance(3 / 60)) ends.push({ atSeconds: second + random.between(5, 20), by: 1 });
+      if (random.chance(6 / 60)) ends.push({ atSeconds: second + random.between(1, 5), by: -1 });
+    }
+    const now = from + sampleSeconds;
+    return ends.reduce((sum, { atSeconds, by }) => (atSeconds > now ? sum + by : sum), 0);
+  });
+}
 
 export interface WindowModel {
   /** Null: nothing was answered. */

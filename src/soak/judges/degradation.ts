@@ -170,7 +170,8 @@ export function judgeDegradation(
           : inconclusive(`The windows can't be judged: ${problem}`),
     });
   }
-  return finding(id, overSegments(segments, 'There is no window under load'), thresholds, [
+  const judgement = overSegments(segments, 'There is no window under load');
+  return finding(id, judgement, { ...thresholds, windowAnswersMin: answersMin }, [
     'slowdownRatioMax',
     'slowdownWindowsMin',
     'windowAnswersMin',

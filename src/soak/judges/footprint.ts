@@ -3,7 +3,8 @@ import type { Finding } from '../findings.js';
 import { bytes, bytesBeside, count, percent } from '../format.js';
 import type { FootprintRecord } from '../run-record.js';
 import type { Thresholds } from '../thresholds.js';
-import { fail, finding, inconclusive, type Judgement, pass, worst } from './judgement.js';
+import { fail, finding, inconclusive, type Judgement, overSegments, pass, worst } from './judgement.js';
+import type { SegmentSeries } from './leak.js';
 import { isCount, isReading, readingProblem } from './readings.js';
 import { type Point, type SeriesPoint, seriesProblem, wholeWindows, windowMinima } from './series.js';
 
@@ -135,7 +136,7 @@ export function judgePerRequest(
   requests: number,
   { bytesPerRequestMax, bytesPerRequestFromRequests }: Thresholds,
 ): Judgement {
-  const problem = memoryProblem({ 'RSS before any request': idleRssBytes, 'RSS at the end': finalRssBytes });
+  const problem = memoryProblem({ 'RSS at the start': idleRssBytes, 'RSS at the end': finalRssBytes });
   if (problem !== null) return { ...problem, measured: { bytesPerRequest: null, requests } };
   if (!isCount(requests) || requests === 0) {
     return inconclusive(`Requests were counted as ${requests}: there is nothing to divide by`, { requests });
@@ -153,13 +154,48 @@ export function judgePerRequest(
   return bytesPerRequest <= bytesPerRequestMax ? pass(detail, measured) : fail(detail, measured);
 }
 
+/** What one life of the server has served, and its memory before and after. */
+export interface ServedLife {
+  readonly segment: number;
+  readonly startRssBytes: number | null;
+  readonly endRssBytes: number | null;
+  readonly requests: number;
+}
+
 /** What a footprint is judged by besides its own record: the run that came after it. */
 export interface FootprintRun {
-  readonly finalRssBytes: number | null;
-  /** All of them, those of the footprint included. */
-  readonly requests: number;
-  /** RSS of the load in the last life of the server. */
-  readonly points: readonly SeriesPoint[];
+  readonly lives: readonly ServedLife[];
+  /** RSS of the load in each life of the server. */
+  readonly series: readonly SegmentSeries[];
+}
+
+/** Each life by itself: memory goes with the process. One with few requests does not count beside one with many. */
+export function judgePerRequestOf(lives: readonly ServedLife[], thresholds: Thresholds): Judgement {
+  return overSegments(
+    lives.map(({ segment, startRssBytes, endRssBytes, requests }) => ({
+      segment,
+      tooShort: requests < thresholds.bytesPerRequestFromRequests,
+      judgement: judgePerRequest(startRssBytes, endRssBytes, requests, thresholds),
+    })),
+    'There is no reading of RSS',
+  );
+}
+
+/** The worst of all lives that lasted long enough. Null: none did. */
+function overLives(
+  series: readonly SegmentSeries[],
+  judge: (points: readonly SeriesPoint[]) => Judgement | null,
+): Judgement | null {
+  const judged = series.map(({ segment, points }) => ({ segment, judgement: judge(points) }));
+  if (judged.every(({ judgement }) => judgement === null)) return null;
+  return overSegments(
+    judged.map(({ segment, judgement }) => ({
+      segment,
+      tooShort: judgement === null,
+      judgement: judgement ?? inconclusive('Too few windows'),
+    })),
+    'There is no reading of RSS under load',
+  );
 }
 
 const firstRequests = 'the first requests';
@@ -171,16 +207,18 @@ export function judgeFootprint(
   run: FootprintRun | null = null,
 ): Finding[] {
   const { idleRssBytes, halfRssBytes, finalRssBytes, requests, answered } = footprint ?? nothing;
-  const endRssBytes = run === null ? finalRssBytes : run.finalRssBytes;
-  const requestsTotal = run === null ? requests : run.requests;
+  const lives = run?.lives ?? [
+    { segment: 0, startRssBytes: idleRssBytes, endRssBytes: finalRssBytes, requests },
+  ];
+  const series = run?.series ?? [];
   const taken = (judgement: Judgement) =>
     footprint === null ? inconclusive('The footprint was not taken') : judgement;
 
   // The warm-up between the two loads is nobody's: caches may fill in it.
   const growth = taken(judgeGrowth(idleRssBytes, finalRssBytes, firstRequests, thresholds));
-  const growthOfLoad = run === null ? null : judgeLoadGrowth(run.points, thresholds);
+  const growthOfLoad = overLives(series, (points) => judgeLoadGrowth(points, thresholds));
   const plateau = taken(judgePlateau(idleRssBytes, halfRssBytes, finalRssBytes, firstRequests, thresholds));
-  const plateauOfLoad = run === null ? null : judgeLoadPlateau(run.points, thresholds);
+  const plateauOfLoad = overLives(series, (points) => judgeLoadPlateau(points, thresholds));
 
   return [
     finding('footprint-idle', taken(judgeIdle(idleRssBytes, thresholds)), thresholds, ['idleRssBytesMax']),
@@ -195,12 +233,10 @@ export function judgeFootprint(
       ['plateauRatioMax', 'plateauBytesMax'],
     ),
     finding('footprint-answered', taken(judgeAnswered(requests, answered)), thresholds),
-    finding(
-      'footprint-per-request',
-      taken(judgePerRequest(idleRssBytes, endRssBytes, requestsTotal, thresholds)),
-      thresholds,
-      ['bytesPerRequestMax', 'bytesPerRequestFromRequests'],
-    ),
+    finding('footprint-per-request', taken(judgePerRequestOf(lives, thresholds)), thresholds, [
+      'bytesPerRequestMax',
+      'bytesPerRequestFromRequests',
+    ]),
   ];
 }
 

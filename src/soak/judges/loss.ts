@@ -79,7 +79,7 @@ function unanswered(losses: LossCounts): Judgement {
       [lost, 'request lost with its connection', 'requests lost with their connections'],
       [timedOut - late, 'request never answered', 'requests never answered'],
     ],
-    /: (missing|connection lost):/,
+    /: (missing|connection lost):|no answer to request/,
   );
   const outstanding = due - settled(losses) - abandoned;
   if (judgement.verdict !== 'pass' || outstanding === 0) return judgement;

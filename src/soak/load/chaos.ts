@@ -3,6 +3,7 @@ import { Random } from '../../sim/random.js';
 import type { Clock } from '../clock.js';
 import type { ChaosConfig, SoakConfig } from '../config.js';
 import type { ServerHandle, SoakDriver } from '../driver.js';
+import { messageOf } from '../error-text.js';
 import type { ChaosEvent } from '../run-record.js';
 import { type ChaosConnectionKind, ChaosConnections } from './chaos-connections.js';
 import { Connector } from './connector.js';
@@ -120,7 +121,7 @@ export class Chaos {
       const came = await this.#connections.visit(kind, random, signal);
       if (came !== null) this.#happened(came, beganMs, this.#nowMs() - beganMs);
     } catch (error) {
-      this.#problem(`${kind}: ${error instanceof Error ? error.message : String(error)}`);
+      this.#problem(`${kind}: ${messageOf(error)}`);
     }
   }
 
@@ -140,6 +141,7 @@ export class Chaos {
       clock,
       random,
       disturb: (on: boolean) => load.disturb(on),
+      retract: () => load.retract(),
       onBegin: (name: string) => {
         beganMs = this.#nowMs();
         this.#count(name);

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js';
 import type { ClosedLoad } from '../config.js';
+import type { Sent } from './connection.js';
 import type { Ledger } from './ledger.js';
 import type { Schedule } from './schedule.js';
 
@@ -8,8 +9,8 @@ export interface ClosedLoopOptions extends ClosedLoad {
   readonly clock: Clock;
   /** What the requests are; when they would be due is of no meaning here. */
   readonly schedule: Schedule;
-  /** Sends by whichever client is next; false when none takes it. */
-  readonly send: (schedule: Schedule, nowMs: number) => boolean;
+  /** Sends by whichever client is next; refused when none takes it. */
+  readonly send: (schedule: Schedule, nowMs: number) => Sent;
   readonly giveUpMs: number;
   readonly onHalf: (() => void) | undefined;
 }
@@ -69,10 +70,15 @@ export class ClosedLoop {
       // Counted first: it can be answered before it is sent.
       this.#sent++;
       ledger.tally.counts.due++;
-      if (!send(schedule, clock.nowMs())) {
+      const sent = send(schedule, clock.nowMs());
+      if (sent === 'refused') {
         this.#sent--;
         ledger.tally.counts.due--;
         break;
+      }
+      if (sent === 'failed') {
+        ledger.tally.counts.unsent++;
+        this.#done++;
       }
       schedule.next();
     }

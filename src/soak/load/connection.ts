@@ -1,4 +1,5 @@
 import type { ClientEvents, Operation, Outcome, SoakClient, ViolationKind } from '../driver.js';
+import { messageOf } from '../error-text.js';
 import type { Ledger, Unanswered } from './ledger.js';
 import type { Pending } from './outstanding.js';
 
@@ -12,6 +13,9 @@ export interface ConnectionOptions {
   /** The connection has ended, and nobody on this side wanted it to. */
   onLost(detail: string): void;
 }
+
+/** `failed`: the driver threw, and what it has made of the request nobody knows. */
+export type Sent = 'sent' | 'refused' | 'failed';
 
 /** One connection of a client: what was sent on it, and whether the answers fit. */
 export class Connection {
@@ -47,21 +51,22 @@ export class Connection {
     return this.#ended;
   }
 
-  /** False when the connection takes nothing any more. */
-  send(operation: Operation, bytes: number, dueMs: number, sentMs: number, closedLoop: boolean): boolean {
+  /** Refused when the connection takes nothing any more. */
+  send(operation: Operation, bytes: number, dueMs: number, sentMs: number, closedLoop: boolean): Sent {
     const { client } = this;
-    if (client === null || this.#ended) return false;
+    if (client === null || this.#ended) return 'refused';
+    const { ledger, number } = this.#options;
     const id = this.#lastId + 1;
-    const pending = this.#options.ledger.begin(id, operation, dueMs, sentMs, closedLoop);
+    const pending = ledger.begin(number, id, operation, dueMs, sentMs, closedLoop);
     this.#pending.set(id, pending);
     this.#lastId = id;
-    if (this.#put(client, id, operation, bytes)) return true;
-    // Unless the end of the connection has taken it along.
-    if (this.#ended || this.#pending.get(id) !== pending) return true;
+    const sent = this.#put(client, id, operation, bytes);
+    // It may have been answered meanwhile, or the end of the connection has taken it along.
+    if (sent === 'sent' || this.#ended || this.#pending.get(id) !== pending) return 'sent';
     this.#pending.delete(id);
     this.#lastId = id - 1;
-    this.#options.ledger.undo(pending);
-    return false;
+    ledger.undo(pending);
+    return sent;
   }
 
   /** Nothing counts from now on, and what is unanswered remains so. False when the connection had ended before. */
@@ -73,18 +78,19 @@ export class Connection {
     return true;
   }
 
-  #put(client: SoakClient, id: number, operation: Operation, bytes: number): boolean {
+  #put(client: SoakClient, id: number, operation: Operation, bytes: number): Sent {
     try {
-      return client.send({ id, operation, bytes });
+      return client.send({ id, operation, bytes }) ? 'sent' : 'refused';
     } catch (error) {
-      this.#options.ledger.tally.example(() => `${this.#name}: the driver's send threw: ${String(error)}`);
-      return false;
+      const { tally } = this.#options.ledger;
+      tally.example(() => `${this.#name}: the driver's send threw: ${messageOf(error)}`);
+      return 'failed';
     }
   }
 
   #answered(id: number, outcome: Outcome): void {
     if (this.#ended) return;
-    const { ledger, ordered, number } = this.#options;
+    const { ledger, ordered } = this.#options;
     const pending = this.#pending.get(id);
     if (pending === undefined) {
       this.#unknown(id);
@@ -94,7 +100,7 @@ export class Connection {
     // The one that comes too late is out of turn, not those before it: one that never comes is missing, and nothing else.
     if (id > this.#highestAnswered) this.#highestAnswered = id;
     else if (ordered) this.#outOfTurn(id);
-    ledger.answered(pending, outcome, number);
+    ledger.answered(pending, outcome);
   }
 
   #outOfTurn(id: number): void {

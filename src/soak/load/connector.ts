@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js';
 import type { ClientEvents, SoakClient, SoakDriver } from '../driver.js';
+import { messageOf } from '../error-text.js';
 import { leave, withinMs } from './leave.js';
 
 /** Longest time for one connection to be made, a logon included. */
@@ -55,9 +56,13 @@ export class Connector {
     const { driver, host, port, seed } = this.#options;
     try {
       const context = { host, port, client: number, seed: clientSeed(seed, number), events, signal };
-      return { client: await driver.connect(context) };
+      const client = await driver.connect(context);
+      if (typeof client?.send !== 'function' || typeof client.close !== 'function') {
+        return { failed: "the driver's connect must give an object with send() and close()" };
+      }
+      return { client };
     } catch (error) {
-      return { failed: error instanceof Error ? error.message : String(error) };
+      return { failed: messageOf(error) };
     }
   }
 }

@@ -27,10 +27,21 @@ export async function leave(client: SoakClient, clock: Clock): Promise<void> {
   if (!orderly) client.socket?.destroy();
 }
 
-/** Cuts the connection: by an end, or by a reset. Without a socket it leaves as it does at other times. */
+/**
+ * Cuts the connection: by an end, or by a reset where that is possible. Without a socket it leaves as it does at other
+ * times.
+ */
 export function cut(client: SoakClient, reset: boolean, clock: Clock): void {
   const { socket } = client;
-  if (socket === undefined) void leave(client, clock);
-  else if (reset) socket.resetAndDestroy();
-  else socket.destroy();
+  if (socket === undefined) {
+    void leave(client, clock);
+    return;
+  }
+  try {
+    // Throws for what is no TCP connection, such as TLS or a Unix socket.
+    if (reset) socket.resetAndDestroy();
+    else socket.destroy();
+  } catch {
+    socket.destroy();
+  }
 }

@@ -1,6 +1,6 @@
 import { AckgateError } from '../../errors.js';
 import type { Operation } from '../driver.js';
-import { Connection } from './connection.js';
+import { Connection, type Sent } from './connection.js';
 import type { Connector } from './connector.js';
 import { cut, leave } from './leave.js';
 import type { Ledger } from './ledger.js';
@@ -21,6 +21,7 @@ export class LoadClient {
   readonly #options: LoadClientOptions;
   readonly #stopping = new AbortController();
   #connection: Connection | null = null;
+  #awayByUs = false;
   #lastId = 0;
   #returning: Promise<void> | null = null;
 
@@ -32,6 +33,11 @@ export class LoadClient {
     return this.#connection !== null;
   }
 
+  /** Not connected because it was cut, and it has not failed to come back since then. */
+  get awayByUs(): boolean {
+    return this.#awayByUs;
+  }
+
   /** The first connection. */
   async connect(signal: AbortSignal): Promise<void> {
     const failed = await this.#tryConnect(AbortSignal.any([signal, this.#stopping.signal]));
@@ -40,15 +46,16 @@ export class LoadClient {
     throw new AckgateError('ERR_ACKGATE_SOAK_CONNECT', message);
   }
 
-  /** False when there is no connection that takes it. */
-  send(operation: Operation, bytes: number, dueMs: number, sentMs: number, closedLoop: boolean): boolean {
-    return this.#connection?.send(operation, bytes, dueMs, sentMs, closedLoop) ?? false;
+  /** Refused when there is no connection that takes it. */
+  send(operation: Operation, bytes: number, dueMs: number, sentMs: number, closedLoop: boolean): Sent {
+    return this.#connection?.send(operation, bytes, dueMs, sentMs, closedLoop) ?? 'refused';
   }
 
   /** Cuts the connection, by an end or a reset; the client comes back as at other times. False when there is none. */
   cut(reset: boolean): boolean {
     const client = this.#give();
     if (client === null) return false;
+    this.#awayByUs = true;
     cut(client, reset, this.#options.connector.clock);
     this.#comeBack();
     return true;
@@ -87,6 +94,7 @@ export class LoadClient {
       },
     });
     const made = await connector.connect(number, connection.events, signal);
+    this.#awayByUs = false;
     if ('failed' in made) {
       connection.end('abandoned');
       return made.failed;

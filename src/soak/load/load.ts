@@ -4,6 +4,7 @@ import type { ClosedLoad, SoakConfig } from '../config.js';
 import type { SoakDriver } from '../driver.js';
 import type { LoadReading, LossCounts } from '../samples.js';
 import { ClosedLoop, type ClosedLoopResult } from './closed-loop.js';
+import type { Sent } from './connection.js';
 import { Connector } from './connector.js';
 import type { TakenTimes } from './latency.js';
 import { Ledger } from './ledger.js';
@@ -104,8 +105,9 @@ export class Load {
   }
 
   /**
-   * So many small requests of the mix, but no slow ones; each is sent by the next client as soon as fewer than so many are
-   * outstanding. Their latency goes into no histogram. `onHalf` is called when half of them are answered.
+   * So many small requests of the mix, but no slow ones unless there are no others; each is sent by the next client as
+   * soon as fewer than so many are outstanding. Their latency goes into no histogram. `onHalf` is called when half of them
+   * are answered.
    */
   closedLoop(
     { requests, concurrency }: ClosedLoad,
@@ -161,6 +163,16 @@ export class Load {
     this.#ledger.disturb(on);
   }
 
+  /** In the place of `disturb(false)`: it could not be done after all, and excuses nothing. */
+  retract(): void {
+    this.#ledger.retract();
+  }
+
+  /** From `disturb(true)` until its backlog is gone, but no longer than a request's timeout after `disturb(false)`. */
+  get disturbed(): boolean {
+    return this.#ledger.disturbed;
+  }
+
   /** Stops sending, waits for what is outstanding as long as its timeout allows or until the signal, and leaves. */
   async finish(signal: AbortSignal): Promise<void> {
     const { clock, config } = this.#options;
@@ -176,7 +188,9 @@ export class Load {
   #schedule(openLoop: boolean): Schedule {
     const { driver, config } = this.#options;
     const { requestsPerSecond, clients } = config;
-    const mix = openLoop ? config.mix : { ...config.mix, slow: 0 };
+    const brisk = { ...config.mix, slow: 0 };
+    const onlySlow = driver.operations.every((operation) => !(brisk[operation] > 0));
+    const mix = openLoop || onlySlow ? config.mix : brisk;
     // Tens of thousands of large ones would measure the kernel's buffers, for hours.
     const sizes = openLoop ? config.sizes : smallOnly;
     return new Schedule({ requestsPerSecond, clients, mix, sizes, driver, seed: this.#seeds.word() });
@@ -185,8 +199,11 @@ export class Load {
   #sendDue(schedule: Schedule, dueMs: number, nowMs: number): void {
     this.#tally.counts.due++;
     this.#ledger.latency.recordLag(nowMs - dueMs);
-    const sent = !this.#ledger.full && this.#sendFrom(schedule.client, schedule, dueMs, nowMs, false);
-    if (!sent) this.#tally.counts.unsent++;
+    if (this.#ledger.full) this.#tally.counts.unsent++;
+    else if (this.#sendFrom(schedule.client, schedule, dueMs, nowMs, false) !== 'sent') {
+      // Where the runner itself has cut all connections, nobody else is to blame.
+      this.#tally.counts[this.#clients.every(({ awayByUs }) => awayByUs) ? 'abandoned' : 'unsent']++;
+    }
   }
 
   /** By this client or the next one that is connected. */
@@ -196,12 +213,13 @@ export class Load {
     dueMs: number,
     sentMs: number,
     closedLoop: boolean,
-  ): boolean {
+  ): Sent {
     const { length } = this.#clients;
     for (let tried = 0; tried < length; tried++) {
       const client = this.#clients[(first + tried) % length];
-      if (client.send(operation, bytes, dueMs, sentMs, closedLoop)) return true;
+      const sent = client.send(operation, bytes, dueMs, sentMs, closedLoop);
+      if (sent !== 'refused') return sent;
     }
-    return false;
+    return 'refused';
   }
 }

@@ -2,6 +2,7 @@ import type { Operation } from '../driver.js';
 
 /** A request that was sent and can still be answered. Objects are used again. */
 export interface Pending {
+  client: number;
   id: number;
   operation: Operation;
   dueMs: number;
@@ -42,8 +43,9 @@ export class Outstanding {
     return this.#oldest;
   }
 
-  add(id: number, operation: Operation, dueMs: number, sentMs: number): Pending {
+  add(client: number, id: number, operation: Operation, dueMs: number, sentMs: number): Pending {
     const pending = this.#free.pop() ?? newPending();
+    pending.client = client;
     pending.id = id;
     pending.operation = operation;
     pending.dueMs = dueMs;
@@ -81,6 +83,7 @@ export class Outstanding {
 }
 
 const newPending = (): Pending => ({
+  client: 0,
   id: 0,
   operation: 'simple',
   // Not integers, so that the fields hold doubles from the start instead of allocating one each time.

@@ -2,6 +2,7 @@ import type { Random } from '../../sim/random.js';
 import type { Clock } from '../clock.js';
 import type { ServerChaos } from '../config.js';
 import type { ServerFault, ServerHandle } from '../driver.js';
+import { messageOf } from '../error-text.js';
 import { withinMs } from './leave.js';
 
 /** How long a driver may take to begin or end a fault. */
@@ -13,8 +14,10 @@ export interface FaultRunOptions {
   readonly server: ServerHandle;
   readonly clock: Clock;
   readonly random: Random;
-  /** Around each one. */
+  /** Around each one, … */
   disturb(on: boolean): void;
+  /** … and in the place of its end when it could not begin. */
+  retract(): void;
   /** One has begun, … */
   onBegin(name: string): void;
   /** … and is over. */
@@ -37,8 +40,11 @@ export async function runFaults(options: FaultRunOptions, signal: AbortSignal): 
 async function oneFault(options: FaultRunOptions, signal: AbortSignal): Promise<void> {
   const { chaos, fault, server, clock } = options;
   options.disturb(true);
+  if (!(await step(options, 'begin', async () => fault.begin(server)))) {
+    options.retract();
+    return;
+  }
   try {
-    if (!(await step(options, 'begin', async () => fault.begin(server)))) return;
     options.onBegin(chaos.fault);
     await clock.sleep(chaos.forMs, signal);
     await step(options, 'end', async () => fault.end(server));
@@ -48,20 +54,23 @@ async function oneFault(options: FaultRunOptions, signal: AbortSignal): Promise<
   }
 }
 
-/** False when it failed; one that takes too long counts as done. */
+/**
+ * False when it failed, or came to false, as a message does that could not be sent; one that takes too long counts as done.
+ */
 async function step(
   { chaos, clock, onProblem }: FaultRunOptions,
   name: string,
-  work: () => Promise<void>,
+  work: () => Promise<unknown>,
 ): Promise<boolean> {
   try {
-    const done = work().then(() => true);
-    if (!(await withinMs(clock, faultStepMs, done, false))) {
+    const late = Symbol('late');
+    const came = await withinMs(clock, faultStepMs, work(), late);
+    if (came === false) throw new Error('it returned false');
+    if (came === late)
       onProblem(`${name} of the fault ${chaos.fault} takes more than ${faultStepMs / 1000} s`);
-    }
     return true;
   } catch (error) {
-    onProblem(`${name} of the fault ${chaos.fault} failed: ${String(error)}`);
+    onProblem(`${name} of the fault ${chaos.fault} failed: ${messageOf(error)}`);
     return false;
   }
 }

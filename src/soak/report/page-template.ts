@@ -48,17 +48,17 @@ ul.plain { padding-left: 1.2rem; } ul.plain li { overflow-wrap: anywhere; }
 <main>
 <header class="verdict <%= it.verdict %>"><h1><%= it.headline %></h1>
 <p><%= it.reason %></p></header>
+<p>The same again:</p>
+<pre class="repeat"><code><%= it.repeat %></code></pre>
+<% for (const note of it.notes) { %><p class="note"><%= note %></p>
+<% } %><section aria-labelledby="findings">
+<h2 id="findings">Findings</h2>
+<div class="findings"><%~ include('@table', it.findings) %></div>
+</section>
 <section aria-labelledby="run">
 <h2 id="run">What was run</h2>
 <dl><% for (const [name, text] of it.facts) { %><dt><%= name %></dt><dd><%= text %></dd>
 <% } %></dl>
-<p>The same again:</p>
-<pre class="repeat"><code><%= it.repeat %></code></pre>
-<% for (const note of it.notes) { %><p class="note"><%= note %></p>
-<% } %></section>
-<section aria-labelledby="findings">
-<h2 id="findings">Findings</h2>
-<div class="findings"><%~ include('@table', it.findings) %></div>
 </section>
 <section aria-labelledby="charts">
 <h2 id="charts">Over time</h2>

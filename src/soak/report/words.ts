@@ -83,7 +83,10 @@ export function reasonText({ verdict, findings, record }: SoakResult): string {
   const failed = findings.filter((one) => one.verdict === 'fail');
   const open = findings.filter((one) => one.verdict === 'inconclusive' && one.required);
   const idle = findings.filter(isIdle);
-  const tail = record.ended.why === 'time' ? '' : ` ${endedText(record.ended)}`;
+  const { ended, segments } = record;
+  const tail =
+    (ended.why === 'time' ? '' : ` ${endedText(ended)}`) +
+    (segments > 1 ? ` ${count(segments)} lives of the server: the runner was resumed.` : '');
   if (failed.length > 0)
     return `${failed.length} of ${findings.length} findings failed: ${ids(failed)}.${tail}`;
   if (verdict === 'pass') {

@@ -64,17 +64,27 @@ export function parseStat(text: string | null): Stat | null {
  */
 export function childrenOf(pid: number): number | null {
   const live = liveProcesses();
-  if (!live.has(pid)) return null;
+  return live.has(pid) ? below(pid, live).length : null;
+}
+
+/** The process itself, its group, and all below them: those of them that run. */
+export function familyOf(pid: number): number[] {
+  const live = liveProcesses();
+  const near = [...live].filter(([member, { group }]) => member === pid || group === pid);
+  return [...new Set(near.flatMap(([member]) => [member, ...below(member, live)]))];
+}
+
+function below(pid: number, live: ReadonlyMap<number, Stat>): number[] {
   const childrenByParent = new Map<number, number[]>();
   for (const [child, { parent }] of live) {
     const siblings = childrenByParent.get(parent);
     if (siblings === undefined) childrenByParent.set(parent, [child]);
     else siblings.push(child);
   }
-  const below = [...(childrenByParent.get(pid) ?? [])];
+  const found = [...(childrenByParent.get(pid) ?? [])];
   // Grows while it is gone through.
-  for (const child of below) below.push(...(childrenByParent.get(child) ?? []));
-  return below.length;
+  for (const child of found) found.push(...(childrenByParent.get(child) ?? []));
+  return found;
 }
 
 /** Whether a process group has a member that runs. */

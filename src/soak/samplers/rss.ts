@@ -44,6 +44,8 @@ export function parseStatm(text: string, pageBytes: number): number | null {
 }
 
 export interface Peak<T> {
+  /** Right before the work, by the same counters as the peak; null when it could not be read. */
+  readonly idleRssBytes: number | null;
   /** The most of all readings; null when there was none. */
   readonly peakRssBytes: number | null;
   /** How many there were: with a runner that is busy they come later than asked for. */
@@ -59,16 +61,17 @@ export async function peakWhile<T>(pid: number, everyMs: number, work: () => Pro
   let readings = 0;
   const read = () => {
     const rssBytes = sampler.rssBytes();
-    if (rssBytes === null) return;
+    if (rssBytes === null) return null;
     readings++;
     peakRssBytes = Math.max(peakRssBytes ?? 0, rssBytes);
+    return rssBytes;
   };
-  read();
+  const idleRssBytes = read();
   const timer = setInterval(read, everyMs);
   try {
     const value = await work();
     read();
-    return { peakRssBytes, readings, value };
+    return { idleRssBytes, peakRssBytes, readings, value };
   } finally {
     clearInterval(timer);
     sampler.close();
