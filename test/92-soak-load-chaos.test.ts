@@ -176,13 +176,13 @@ describe('a fault that can not begin', () => {
   it.each([
     [
       'throws',
-      () => {
+      (): never => {
         throw new Error('no such replica');
       },
       'no such replica',
     ],
-    ['rejects', () => Promise.reject(new Error('no such replica')), 'no such replica'],
-    ['comes to false', () => false, 'it returned false'],
+    ['rejects', (): Promise<never> => Promise.reject(new Error('no such replica')), 'no such replica'],
+    ['comes to false', (): boolean => false, 'it returned false'],
   ] as const)(
     'because it %s is noted, and neither counted, marked, nor an excuse',
     async (_, begin, problem) => {
