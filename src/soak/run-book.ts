@@ -1,7 +1,7 @@
 import type { SoakConfig } from './config.js';
 import { duration } from './format.js';
 import type { ChaosEvent, Ended, FootprintRecord, PeakRecord, RunRecord } from './run-record.js';
-import type { LossCounts, Sample, WindowReading } from './samples.js';
+import { type LossCounts, noLosses, requestCountNames, type Sample, type WindowReading } from './samples.js';
 
 /** Marks in the charts; the counts are in the samples. */
 const chaosEventsMax = 4000;
@@ -30,26 +30,6 @@ export interface RunProgress {
   notes: string[];
   runner: { firstRssBytes: number; lastRssBytes: number; maxRssBytes: number };
 }
-
-const requestCounts = ['due', 'expected', 'unexpected', 'timedOut', 'lost', 'unsent', 'abandoned'] as const;
-
-export const noLosses: LossCounts = {
-  due: 0,
-  expected: 0,
-  unexpected: 0,
-  timedOut: 0,
-  lost: 0,
-  unsent: 0,
-  abandoned: 0,
-  late: 0,
-  missing: 0,
-  duplicated: 0,
-  disordered: 0,
-  corrupted: 0,
-  connectionsLost: 0,
-  connectionsMade: 0,
-  examples: [],
-};
 
 export const newProgress = (): RunProgress => ({
   segments: 0,
@@ -105,7 +85,7 @@ export class RunBook {
     const newer = this.samples.filter(({ atMs }) => atMs > progress.elapsedMs);
     const losses = { ...progress.losses };
     for (const { load, atMs } of newer) {
-      for (const name of requestCounts) losses[name] += load[name];
+      for (const name of requestCountNames) losses[name] += load[name];
       progress.elapsedMs = atMs;
     }
     progress.losses = losses;

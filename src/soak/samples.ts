@@ -103,3 +103,31 @@ export interface LossCounts extends RequestCounts {
   /** What the first few violations, unexpected answers and lost connections were, for people. */
   readonly examples: readonly string[];
 }
+
+export const requestCountNames = [
+  'due',
+  'expected',
+  'unexpected',
+  'timedOut',
+  'lost',
+  'unsent',
+  'abandoned',
+] as const satisfies readonly (keyof RequestCounts)[];
+
+export const noLosses: LossCounts = {
+  due: 0,
+  expected: 0,
+  unexpected: 0,
+  timedOut: 0,
+  lost: 0,
+  unsent: 0,
+  abandoned: 0,
+  late: 0,
+  missing: 0,
+  duplicated: 0,
+  disordered: 0,
+  corrupted: 0,
+  connectionsLost: 0,
+  connectionsMade: 0,
+  examples: [],
+};

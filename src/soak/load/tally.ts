@@ -1,48 +1,22 @@
-import type { LossCounts, RequestCounts } from '../samples.js';
+import { type LossCounts, noLosses, type RequestCounts, requestCountNames } from '../samples.js';
 
 const examplesMax = 20;
 /** An example is for one line of a report. */
 const exampleCharsMax = 300;
 
-const requestCountNames = [
-  'due',
-  'expected',
-  'unexpected',
-  'timedOut',
-  'lost',
-  'unsent',
-  'abandoned',
-] as const satisfies readonly (keyof RequestCounts)[];
-
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-const zeroRequests = (): Mutable<RequestCounts> => ({
-  due: 0,
-  expected: 0,
-  unexpected: 0,
-  timedOut: 0,
-  lost: 0,
-  unsent: 0,
-  abandoned: 0,
-});
-
-const zeroCounts = (): Mutable<Omit<LossCounts, 'examples'>> => ({
-  ...zeroRequests(),
-  late: 0,
-  missing: 0,
-  duplicated: 0,
-  disordered: 0,
-  corrupted: 0,
-  connectionsLost: 0,
-  connectionsMade: 0,
-});
+const zeroCounts = (): Mutable<Omit<LossCounts, 'examples'>> => {
+  const { examples: _, ...counts } = noLosses;
+  return { ...counts };
+};
 
 /** The sums of a run, and the first few examples of what went wrong. */
 export class Tally {
   readonly counts = zeroCounts();
   readonly #examples: string[] = [];
   readonly #onExample: ((text: string) => void) | undefined;
-  #taken = zeroRequests();
+  #taken = zeroCounts();
 
   constructor(onExample?: (text: string) => void) {
     this.#onExample = onExample;
@@ -62,10 +36,10 @@ export class Tally {
 
   /** Requests since it was called the last time. */
   take(): RequestCounts {
-    const since = zeroRequests();
-    for (const name of requestCountNames) since[name] = this.counts[name] - this.#taken[name];
-    for (const name of requestCountNames) this.#taken[name] = this.counts[name];
-    return since;
+    const { counts } = this;
+    const since = requestCountNames.map((name) => [name, counts[name] - this.#taken[name]]);
+    this.#taken = { ...counts };
+    return Object.fromEntries(since) as RequestCounts;
   }
 
   /** Goes on from the sums of an earlier run. What that one left open nobody will ever know. */
