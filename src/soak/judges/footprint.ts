@@ -222,13 +222,13 @@ export function judgeFootprint(
 
   return [
     finding('footprint-idle', taken(judgeIdle(idleRssBytes, thresholds)), thresholds, ['idleRssBytesMax']),
-    finding('footprint-growth', growthOfLoad === null ? growth : worst(growthOfLoad, growth), thresholds, [
+    finding('footprint-growth', growthOfLoad === null ? growth : worst(growth, growthOfLoad), thresholds, [
       'growthRatioMax',
       'growthBytesMax',
     ]),
     finding(
       'footprint-plateau',
-      plateauOfLoad === null ? plateau : worst(plateauOfLoad, plateau),
+      plateauOfLoad === null ? plateau : worst(plateau, plateauOfLoad),
       thresholds,
       ['plateauRatioMax', 'plateauBytesMax'],
     ),
