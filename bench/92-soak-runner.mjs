@@ -16,7 +16,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { systemClock } from '#ackgate/soak/clock.js';
 import { Load } from '#ackgate/soak/load/load.js';
-import { keepYoungHeapSmall } from '#ackgate/soak/young-heap.js';
+import { keepHeapSmall } from '#ackgate/soak/small-heap.js';
 import { resident } from './support/memory.mjs';
 import { machine } from './support/rounds.mjs';
 import { VirtualClock } from './support/virtual-clock.mjs';
@@ -24,7 +24,7 @@ import { VirtualClock } from './support/virtual-clock.mjs';
 setFlagsFromString('--expose-gc');
 globalThis.gc = runInNewContext('gc');
 // As the runner does.
-keepYoungHeapSmall();
+keepHeapSmall();
 
 const { values } = parseArgs({
   options: {

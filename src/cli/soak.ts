@@ -75,8 +75,8 @@ async function run(words: Words, flags: SoakFlags): Promise<void> {
   const driver = await readDriver(task.driverModule, task.command !== null);
   const begin = task.kind === 'begin' ? await beginning(task, driver) : await resumption(task, driver);
 
-  const { keepYoungHeapSmall } = await import('../soak/young-heap.js');
-  keepYoungHeapSmall();
+  const { keepHeapSmall } = await import('../soak/small-heap.js');
+  keepHeapSmall();
   const stop = new AbortController();
   const onSignal = (signal: NodeJS.Signals) => {
     // The second time is for those who don't want to wait; the server is killed on the way out.
