@@ -56,11 +56,8 @@ export async function runPhases(parts: PhaseParts): Promise<void> {
   const load = new Load({ driver, host, port, config, clock, seed });
   load.restore(progress.losses);
   try {
-    if (isFirstLife) {
-      parts.enter('idle');
-      await clock.sleep(config.settleSeconds * 1000, signal);
-    }
-    const idleRssBytes = readProcess(server.pid).rssBytes;
+    parts.enter('idle');
+    const idleRssBytes = await settledRss(parts);
     await load.connect(signal);
     if (isFirstLife) await measureClosedLoops(parts, load, idleRssBytes);
     if (!ending.early) await underLoad(parts, load, seed);
@@ -117,18 +114,18 @@ async function becomeReady({
 
 /** The footprint, then the burst; each after the server has settled. */
 async function measureClosedLoops(parts: PhaseParts, load: Load, idleRssBytes: number | null): Promise<void> {
-  const { config, server, clock, book, ending, enter } = parts;
-  const { footprint, burst, settleSeconds } = config;
-  const rssBytes = () => readProcess(server.pid).rssBytes;
+  const { config, server, book, ending, enter } = parts;
+  const { footprint, burst } = config;
   if (footprint.requests > 0) {
     enter('footprint');
-    let halfRssBytes: number | null = null;
-    const { answered } = await load.closedLoop(footprint, ending.signal, () => {
-      halfRssBytes = rssBytes();
-    });
-    await clock.sleep(settleSeconds * 1000, ending.signal);
-    const { requests } = footprint;
-    book.progress.footprint = { idleRssBytes, halfRssBytes, finalRssBytes: rssBytes(), requests, answered };
+    const { requests, concurrency } = footprint;
+    const half = Math.ceil(requests / 2);
+    const first = await load.closedLoop({ requests: half, concurrency }, ending.signal);
+    const halfRssBytes = await settledRss(parts);
+    const second = await load.closedLoop({ requests: requests - half, concurrency }, ending.signal);
+    const finalRssBytes = await settledRss(parts);
+    const answered = first.answered + second.answered;
+    book.progress.footprint = { idleRssBytes, halfRssBytes, finalRssBytes, requests, answered };
   }
   if (burst.requests > 0 && !ending.early) {
     enter('burst');
@@ -136,6 +133,19 @@ async function measureClosedLoops(parts: PhaseParts, load: Load, idleRssBytes: n
     const { idleRssBytes, peakRssBytes, readings } = peak;
     book.progress.peak = { idleRssBytes, peakRssBytes, readings };
   }
+}
+
+/**
+ * Resident memory once the server has settled, without its garbage where it lets that be collected: what a program keeps
+ * grows or doesn't, and what it has not thrown away yet is as chance will have it. V8 gives memory back only at the second
+ * collection, some time after the first.
+ */
+async function settledRss({ config, server, clock, ending }: PhaseParts): Promise<number | null> {
+  for (let part = 0; part < 2; part++) {
+    await server.own(true);
+    await clock.sleep(config.settleSeconds * 500, ending.signal);
+  }
+  return readProcess(server.pid).rssBytes;
 }
 
 async function underLoad(parts: PhaseParts, load: Load, seed: number): Promise<void> {
@@ -192,10 +202,11 @@ async function underLoad(parts: PhaseParts, load: Load, seed: number): Promise<v
 }
 
 /** When all clients have left. */
-async function lastReadings({ config, driver, server, clock, book, ending }: PhaseParts): Promise<void> {
-  await clock.sleep(config.settleSeconds * 1000, ending.signal);
+async function lastReadings(parts: PhaseParts): Promise<void> {
+  const { driver, server, clock, book, ending } = parts;
+  const finalRssBytes = await settledRss(parts);
   if (ending.early) return;
-  book.finalRssBytes = readProcess(server.pid).rssBytes;
+  book.finalRssBytes = finalRssBytes;
   const connections = await settledConnections(server.port, leaveMs, clock, ending.signal);
   const status = await readStatus(driver, server, ending.signal);
   const named = (driver.orphans ?? []).map((name) => [name, status?.[name] ?? Number.NaN] as const);

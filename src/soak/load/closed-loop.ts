@@ -12,7 +12,6 @@ export interface ClosedLoopOptions extends ClosedLoad {
   /** Sends by whichever client is next; refused when none takes it. */
   readonly send: (schedule: Schedule, nowMs: number) => Sent;
   readonly giveUpMs: number;
-  readonly onHalf: (() => void) | undefined;
 }
 
 export interface ClosedLoopResult {
@@ -32,7 +31,6 @@ export class ClosedLoop {
   #answered = 0;
   #expected = 0;
   #filling = false;
-  #halfTold = false;
 
   constructor(options: ClosedLoopOptions) {
     this.#options = options;
@@ -86,14 +84,9 @@ export class ClosedLoop {
   }
 
   #settled(answered: boolean, expected: boolean): void {
-    const { requests, onHalf } = this.#options;
     this.#done++;
     if (answered) this.#answered++;
     if (expected) this.#expected++;
-    if (!this.#halfTold && this.#answered >= requests / 2) {
-      this.#halfTold = true;
-      onHalf?.();
-    }
     this.#fill();
   }
 

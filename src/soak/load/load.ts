@@ -106,14 +106,9 @@ export class Load {
 
   /**
    * So many small requests of the mix, but no slow ones unless there are no others; each is sent by the next client as
-   * soon as fewer than so many are outstanding. Their latency goes into no histogram. `onHalf` is called when half of them
-   * are answered.
+   * soon as fewer than so many are outstanding. Their latency goes into no histogram.
    */
-  closedLoop(
-    { requests, concurrency }: ClosedLoad,
-    signal: AbortSignal,
-    onHalf?: () => void,
-  ): Promise<ClosedLoopResult> {
+  closedLoop({ requests, concurrency }: ClosedLoad, signal: AbortSignal): Promise<ClosedLoopResult> {
     const { clock, config } = this.#options;
     const loop = new ClosedLoop({
       requests,
@@ -123,7 +118,6 @@ export class Load {
       schedule: this.#schedule(false),
       send: (schedule, nowMs) => this.#sendFrom(this.#nextClient++, schedule, nowMs, nowMs, true),
       giveUpMs: config.requestTimeoutMs,
-      onHalf,
     });
     return loop.run(AbortSignal.any([signal, this.#stopping.signal]));
   }
