@@ -1,18 +1,12 @@
 import type { Finding, FindingId } from '../findings.js';
 import { count, percent } from '../format.js';
-import type { LossCounts } from '../samples.js';
+import { type LossCounts, requestCountNames } from '../samples.js';
 import type { Thresholds } from '../thresholds.js';
 import { fail, finding, inconclusive, type Judgement, pass } from './judgement.js';
 import { isCount } from './readings.js';
 
 const counted = [
-  'due',
-  'expected',
-  'unexpected',
-  'timedOut',
-  'lost',
-  'unsent',
-  'abandoned',
+  ...requestCountNames,
   'late',
   'missing',
   'duplicated',
@@ -90,7 +84,7 @@ function unanswered(losses: LossCounts): Judgement {
 }
 
 function success(losses: LossCounts, { successShareMin }: Thresholds): Judgement {
-  const broken = counted.slice(0, 7).find((name) => !isCount(losses[name]));
+  const broken = requestCountNames.find((name) => !isCount(losses[name]));
   if (broken !== undefined)
     return inconclusive(`The count of ${broken} is ${losses[broken]}, which can't be`);
   const { expected, unexpected, timedOut, lost, unsent } = losses;
