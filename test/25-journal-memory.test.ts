@@ -142,7 +142,6 @@ test('no wake is ever lost: a writer that sleeps for ever otherwise takes every 
     memory,
     segmentBytes: 2 ** 30,
     firstSequence: 1,
-    cursor: undefined,
     turns: undefined,
     parkMs: Number.POSITIVE_INFINITY,
   };

@@ -88,7 +88,8 @@ describe('while paused', () => {
       while (stage.status().journalCursor < sequence) await sleep(5);
     };
     try {
-      const journal = await open({ directory: temporaryDirectory(), cursor: stage.share() });
+      const journal = await open({ directory: temporaryDirectory() });
+      await journal.drive(stage);
       await appendGroup(journal, 3);
       await reaches(3);
       await journal.pause();

@@ -343,7 +343,8 @@ describe('the cursor of a stage', () => {
     await using({ directory }, (journal) => appendGroup(journal, 5));
     const stage = await startStage({ policy: 'local', connections: 4 });
     try {
-      await using({ directory, cursor: stage.share() }, (journal) => {
+      await using({ directory }, async (journal) => {
+        await journal.drive(stage);
         expect(stage.cursors.primary.persisted).toBe(5);
         const deadline = Date.now() + 30_000;
         for (let sequence = 6; sequence <= 30; sequence++) {
@@ -360,15 +361,16 @@ describe('the cursor of a stage', () => {
   test('a stage that has ended holds up neither the records nor the close', async () => {
     const directory = temporaryDirectory();
     const stage = await startStage({ policy: 'local', connections: 4 });
-    const cursor = stage.share();
-    await using({ directory, cursor }, async (journal) => {
+    await using({ directory }, async (journal) => {
+      await journal.drive(stage);
       await appendGroup(journal, 3);
       await stage.close();
       await appendGroup(journal, 3);
     });
-    const ended = { code: 'ERR_ACKGATE_STAGE_CLOSED' };
-    await expect(FileJournal.open({ directory, cursor })).rejects.toMatchObject(ended);
-    await using({ directory }, (journal) => expect(expectRecords(journal)).toBe(6));
+    await using({ directory }, async (journal) => {
+      await expect(journal.drive(stage)).rejects.toMatchObject({ code: 'ERR_ACKGATE_STAGE_CLOSED' });
+      expect(expectRecords(journal)).toBe(6);
+    });
   });
 
   test('a journal that is behind the cursor is not the one that belongs to it', async () => {
@@ -377,9 +379,17 @@ describe('the cursor of a stage', () => {
       stage.cursors.primary.advance(1_000);
       const directory = temporaryDirectory();
       await using({ directory }, (journal) => appendGroup(journal, 3));
-      const opening = FileJournal.open({ directory, cursor: stage.share() });
-      await expect(opening).rejects.toMatchObject({ code: 'ERR_ACKGATE_CURSOR_REGRESSED' });
-      expect(stage.cursors.primary.persisted).toBe(1_000);
+      await using({ directory }, async (journal) => {
+        const refused = { code: 'ERR_ACKGATE_CURSOR_REGRESSED' };
+        await expect(journal.drive(stage)).rejects.toMatchObject(refused);
+        expect(stage.cursors.primary.persisted).toBe(1_000);
+        // It is a journal all the same, and may drive another stage.
+        await appendGroup(journal, 1);
+        const other = await startStage({ policy: 'local', connections: 4 });
+        await journal.drive(other);
+        expect(other.cursors.primary.persisted).toBe(4);
+        await other.close();
+      });
     } finally {
       await stage.close();
     }
@@ -406,7 +416,6 @@ describe('bad input', () => {
     ],
     ['no power of two', { directory, bufferBytes: 100_000 }, 'NOT_POWER_OF_TWO', /bufferBytes/],
     ['sequence 0', { directory, firstSequence: 0 }, 'OUT_OF_RANGE', /firstSequence/],
-    ['a cursor that is none', { directory, cursor: 5 }, 'INVALID_ARGUMENT', /cursor/],
   ];
   test.each(cases)('open: %s', async (_, options, code, message) => {
     const opening = FileJournal.open(options as FileJournalOptions);
@@ -414,18 +423,45 @@ describe('bad input', () => {
     await expect(opening).rejects.toBeInstanceOf(AckgateError);
   });
 
-  test('open: a directory that can not be made, and a cursor that can not be posted', async () => {
+  test('open: a directory that can not be made', async () => {
     const failed = { code: 'ERR_ACKGATE_JOURNAL_FAILED', message: /ENOTDIR/ };
     await expect(FileJournal.open({ directory: '/dev/null/x' })).rejects.toMatchObject(failed);
     const refused = { code: 'ERR_ACKGATE_JOURNAL_FAILED', message: /ENOENT/ };
     await expect(FileJournal.open({ directory: '/proc/nope/x' })).rejects.toMatchObject(refused);
-    const directory = temporaryDirectory();
-    const cursor = { advance() {} } as never;
-    await expect(FileJournal.open({ directory, cursor })).rejects.toMatchObject({
-      code: 'ERR_ACKGATE_INVALID_ARGUMENT',
+  });
+
+  test('drive: what is no stage, and a second stage', async () => {
+    const invalid = { code: 'ERR_ACKGATE_INVALID_ARGUMENT' };
+    const fence = async () => {};
+    await using({ directory: temporaryDirectory() }, async (journal) => {
+      for (const wrong of [undefined, 5, {}, { share: () => ({ memory: 5 }) }])
+        await expect(journal.drive(wrong as never)).rejects.toMatchObject(invalid);
+      for (const share of [() => ({ memory: 5, timings: {} }), () => ({ timings: () => {} }), () => 5])
+        await expect(journal.drive({ share, fence } as never)).rejects.toMatchObject(invalid);
+      const stage = await startStage({ policy: 'local', connections: 4 });
+      try {
+        await journal.drive(stage);
+        await expect(journal.drive(stage)).rejects.toMatchObject({ ...invalid, message: /one stage/ });
+        await appendGroup(journal, 3);
+        expect(stage.cursors.primary.persisted).toBe(3);
+      } finally {
+        await stage.close();
+      }
     });
-    // The lock was given back.
-    await using({ directory }, () => {});
+  });
+
+  test('drive: in a pause', async () => {
+    await using({ directory: temporaryDirectory() }, async (journal) => {
+      await appendGroup(journal, 3);
+      await journal.pause();
+      const stage = await startStage({ policy: 'local', connections: 4 });
+      try {
+        await journal.drive(stage);
+        expect(stage.cursors.primary.persisted).toBe(3);
+      } finally {
+        await stage.close();
+      }
+    });
   });
 
   test('of the methods; nothing of it is taken', async () => {

@@ -137,7 +137,9 @@ it('an empty journal is refused on a stage that is ahead of it', async () => {
   stage.cursors.primary.advance(100);
   const directory = mkdtempSync(join(tmpdir(), 'ackgate-'));
   cleanUps.push(() => rmSync(directory, { recursive: true }));
-  await expect(FileJournal.open({ directory, cursor: stage.share() })).rejects.toMatchObject({
+  const journal = await FileJournal.open({ directory });
+  cleanUps.push(() => journal.close());
+  await expect(journal.drive(stage)).rejects.toMatchObject({
     code: 'ERR_ACKGATE_CURSOR_REGRESSED',
     message: expect.stringContaining('another journal'),
   });

@@ -2,7 +2,7 @@
 import type { Stage, StageOptions } from 'ackgate';
 import { type AdminServer, startAdminServer } from 'ackgate/admin';
 import { InMemoryStore } from 'ackgate/directives';
-import type { FileJournal } from 'ackgate/journal';
+import type { Journal } from 'ackgate/journal';
 import type { Supervisor } from 'ackgate/supervisor';
 
 /** What the clients see, told once a second by who runs them. */
@@ -14,7 +14,7 @@ export interface ClientFigures {
 
 export interface Operations {
   stage: Stage;
-  journal: FileJournal;
+  journal: Journal;
   /** None before there is one. */
   supervisor: () => Pick<Supervisor, 'status'> | undefined;
   /** 0: any free one. */

@@ -3,7 +3,7 @@
  * The stage holds them until the journal (and whatever the policy asks for) has that sequence.
  */
 import { monotonicNow, type Stage } from 'ackgate';
-import { type FileJournal, journalFull } from 'ackgate/journal';
+import { type Journal, journalFull } from 'ackgate/journal';
 import type { Connection, ConnectionEnd, Service } from 'ackgate/supervisor';
 import { commandBytesMax, encodeCommand } from './command-log.js';
 import type { Engine } from './engine.js';
@@ -37,7 +37,7 @@ type Taken = 'done' | 'last' | 'full';
 
 export interface RequestsParts {
   stage: Stage;
-  journal: FileJournal;
+  journal: Journal;
   engine: Engine;
   /** The journal takes nothing more. */
   onFailure: (error: Error) => void;
@@ -48,7 +48,7 @@ const gated = { last: true, bypass: false };
 export class Requests implements Service<Session> {
   readonly name = 'requests';
   readonly #stage: Stage;
-  readonly #journal: FileJournal;
+  readonly #journal: Journal;
   readonly #engine: Engine;
   readonly #outbox: Outbox;
   readonly #onFailure: (error: Error) => void;

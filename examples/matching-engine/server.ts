@@ -3,17 +3,19 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { type Stage, type StageOptions, type StageStatus, startStage } from 'ackgate';
 import type { AdminServer } from 'ackgate/admin';
-import { FileJournal } from 'ackgate/journal';
 import { type Service, type Supervisor, type SupervisorStatus, supervise } from 'ackgate/supervisor';
 import { decodeCommand } from './command-log.js';
 import { Engine } from './engine.js';
 import { type ClientFigures, startOperations } from './operations.js';
 import { ResponseTag, requestBytesMax, responseBytes } from './protocol.js';
 import { Requests, type Session } from './requests.js';
+import { openJournal, type PausableJournal, type StorageConfig } from './storage.js';
 
 export interface ServerConfig {
-  /** Where the journal is. */
+  /** Where the journal's files are, if it has any. */
   directory: string;
+  /** What keeps the orders (default: files of this machine's). */
+  storage?: StorageConfig;
   /** 0: any free one. */
   port: number;
   policy: string;
@@ -47,7 +49,7 @@ const drainMsDefault = 3000;
 
 export class MatchingServer {
   readonly #stage: Stage;
-  readonly #journal: FileJournal;
+  readonly #journal: PausableJournal;
   readonly #engine: Engine;
   readonly #requests: Requests;
   readonly #onFailure: (error: Error) => void;
@@ -68,24 +70,26 @@ export class MatchingServer {
     onFailure: (error: Error) => void,
     logger?: Logger,
   ): Promise<MatchingServer> {
-    const stage = await startStage({
-      ring: { capacity: ringCapacity, maxPayload: responseBytes },
-      policy: config.policy,
-      backend: config.backend,
-      connections: config.connections + spareConnections,
-      ...(logger && { logger }),
-      diagnosis: { kinds: ResponseTag },
-    });
-    let journal: FileJournal | null = null;
+    const { directory, storage = { engine: 'file' }, closedOrdersMax } = config;
+    const journal = await openJournal(directory, storage);
+    let stage: Stage | null = null;
     let server: MatchingServer | null = null;
     try {
-      journal = await FileJournal.open({ directory: config.directory, cursor: stage.share() });
-      const { closedOrdersMax } = config;
       const engine = new Engine(closedOrdersMax === undefined ? {} : { closedOrdersMax });
-      for (const { sequence, payload } of journal.replay(1)) {
+      for await (const { sequence, payload } of journal.replay(1)) {
         const { clientId, command } = decodeCommand(payload);
         engine.apply(sequence, clientId, command);
       }
+      stage = await startStage({
+        ring: { capacity: ringCapacity, maxPayload: responseBytes },
+        policy: config.policy,
+        epoch: journal.epoch,
+        backend: config.backend,
+        connections: config.connections + spareConnections,
+        ...(logger && { logger }),
+        diagnosis: { kinds: ResponseTag },
+      });
+      await journal.drive(stage);
       server = new MatchingServer(stage, journal, engine, onFailure);
       await server.#open(config, logger);
       return server;
@@ -93,14 +97,19 @@ export class MatchingServer {
       if (server !== null) {
         await server.close();
       } else {
-        await stage.close({ drainMs: 0 });
-        await journal?.close();
+        await stage?.close({ drainMs: 0 });
+        await journal.close();
       }
       throw error;
     }
   }
 
-  private constructor(stage: Stage, journal: FileJournal, engine: Engine, onFailure: (error: Error) => void) {
+  private constructor(
+    stage: Stage,
+    journal: PausableJournal,
+    engine: Engine,
+    onFailure: (error: Error) => void,
+  ) {
     this.#stage = stage;
     this.#journal = journal;
     this.#engine = engine;
@@ -202,7 +211,7 @@ export class MatchingServer {
 }
 
 /** A shutdown leaves nothing in the journal's buffer, not even what a pause held back. */
-function durable(journal: FileJournal): Service<Session> {
+function durable(journal: PausableJournal): Service<Session> {
   const flush = () => {
     journal.resume();
     return journal.flush();

@@ -9,8 +9,9 @@ const [directory = 'journal', port = '7000'] = process.argv.slice(2);
 const logger = { ...console, debug: () => {} };
 const textOf = (bytes: Uint8Array) => Buffer.from(bytes).toString();
 
+const journal = await FileJournal.open({ directory });
 const stage = await startStage({ connections: 320, ring: { maxPayload: 2048 }, logger });
-const journal = await FileJournal.open({ directory, cursor: stage.share() });
+await journal.drive(stage);
 const values = new Map<string, string>();
 for (const { payload } of journal.replay()) apply(payload);
 

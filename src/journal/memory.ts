@@ -7,10 +7,12 @@ import { highWord, joinWords, lowWord } from '../shared/wide.js';
  *    32  consumed     bytes ever written, wrapping      writer
  *    64  persisted    high, low, high again             writer, see `writePersisted`
  *    67  paused       number of the pause that the writer has last stopped for    writer
+ *    68  superseded   low, high: epoch of the primary that took over, 0: none did    writer
  *    96  parked       1: the writer sleeps on this word, or is about to; 0 again by whoever wakes it
  *   128  waiting      1: the engine's thread wants a message when `persisted` has moved
  *   160  closing      1: write what is there, then end    engine
  *   161  pausing      number of the pause that is wanted, 0: none; a stopped writer sleeps on it    engine
+ *   162  driving      1: the stage to drive has been posted; 0 again by the writer, who takes it
  *   192  failed       bytes of text that follow, 0 while all is well    writer
  *   193  …            why it failed, in UTF-8
  *  1024  records      a ring of bytes: records as format.ts draws them, but for their checksum
@@ -22,10 +24,12 @@ export const Word = {
   consumed: 32,
   persisted: 64,
   paused: 67,
+  superseded: 68,
   parked: 96,
   waiting: 128,
   closing: 160,
   pausing: 161,
+  driving: 162,
   failed: 192,
 } as const;
 
@@ -61,6 +65,17 @@ export function readPersisted(words: Int32Array, known: number): number {
   const high = Atomics.load(words, Word.persisted);
   const low = Atomics.load(words, Word.persisted + 1);
   return Atomics.load(words, Word.persisted + 2) === high ? joinWords(low, high) : known;
+}
+
+/** Says who took over. Before `writeFailure`, so that whoever sees the failure knows what kind it is. */
+export function writeSupersededBy(words: Int32Array, epoch: number): void {
+  Atomics.store(words, Word.superseded, lowWord(epoch));
+  Atomics.store(words, Word.superseded + 1, highWord(epoch));
+}
+
+/** The epoch of the primary that took over, 0: none did. To be read once the journal has failed. */
+export function readSupersededBy(words: Int32Array): number {
+  return joinWords(Atomics.load(words, Word.superseded), Atomics.load(words, Word.superseded + 1));
 }
 
 /** Says why the journal has failed. The first reason stays. */

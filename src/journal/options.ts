@@ -1,5 +1,4 @@
 import { AckgateError, AckgateRangeError } from '../errors.js';
-import type { StageHandle } from '../stage/open-stage.js';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -15,8 +14,6 @@ export interface FileJournalOptions {
   recordBytesMax?: number;
   /** Sequence of the first record of a journal that is new, 1 … 2^52 (default 1). An old one goes on where it ended. */
   firstSequence?: number;
-  /** What `stage.share()` gives: the writer then advances the stage's primary cursor itself. */
-  cursor?: StageHandle;
   /** Of `createTurnLog`: the writer notes there when its turns begin and end, for `recordDistributions`. */
   turns?: SharedArrayBuffer;
 }
@@ -27,30 +24,18 @@ export interface CheckedOptions {
   bufferBytes: number;
   recordBytesMax: number;
   firstSequence: number;
-  cursor: StageHandle | undefined;
   turns: SharedArrayBuffer | undefined;
 }
 
-const names = [
-  'directory',
-  'segmentBytes',
-  'bufferBytes',
-  'recordBytesMax',
-  'firstSequence',
-  'cursor',
-  'turns',
-];
+const names = ['directory', 'segmentBytes', 'bufferBytes', 'recordBytesMax', 'firstSequence', 'turns'];
 
 export function checkOptions(options: FileJournalOptions): CheckedOptions {
   if (typeof options !== 'object' || options === null) throw invalid('options', 'an object', options);
   for (const name of Object.keys(options)) if (!names.includes(name)) throw unknownOption(name);
 
-  const { directory, cursor, turns } = options;
+  const { directory, turns } = options;
   if (typeof directory !== 'string' || directory === '' || directory.includes('\0')) {
     throw invalid('directory', 'the path of a directory', directory);
-  }
-  if (cursor !== undefined && (typeof cursor !== 'object' || cursor === null)) {
-    throw invalid('cursor', 'a handle from stage.share()', cursor);
   }
   if (turns !== undefined && !(turns instanceof SharedArrayBuffer)) {
     throw invalid('turns', 'what createTurnLog() gives', turns);
@@ -65,7 +50,7 @@ export function checkOptions(options: FileJournalOptions): CheckedOptions {
   const { recordBytesMax = Math.min(MiB, bufferBytes / 2) } = options;
   checkInteger('recordBytesMax', recordBytesMax, 1, bufferBytes / 2);
   checkInteger('firstSequence', firstSequence, 1, 2 ** 52);
-  return { directory, segmentBytes, bufferBytes, recordBytesMax, firstSequence, cursor, turns };
+  return { directory, segmentBytes, bufferBytes, recordBytesMax, firstSequence, turns };
 }
 
 export function checkSequence(name: string, value: unknown, min: number, max: number, hint: string): void {

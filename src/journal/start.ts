@@ -58,15 +58,10 @@ export async function startWriter(options: CheckedOptions): Promise<Started> {
 }
 
 function createWorker(options: CheckedOptions, memory: SharedArrayBuffer): Worker {
-  const { directory, segmentBytes, firstSequence, cursor, turns } = options;
-  const workerData: WriterData = { directory, memory, segmentBytes, firstSequence, cursor, turns, parkMs };
-  try {
-    // None of the process's own flags: those of a script given with --eval would break the worker's module.
-    return new Worker(new URL('./writer.js', import.meta.url), { workerData, execArgv: [], name: 'journal' });
-  } catch (cause) {
-    const message = `cursor must be a handle from stage.share(): ${(cause as Error).message}`;
-    throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', message, { cause });
-  }
+  const { directory, segmentBytes, firstSequence, turns } = options;
+  const workerData: WriterData = { directory, memory, segmentBytes, firstSequence, turns, parkMs };
+  // None of the process's own flags: those of a script given with --eval would break the worker's module.
+  return new Worker(new URL('./writer.js', import.meta.url), { workerData, execArgv: [], name: 'journal' });
 }
 
 function firstMessage(worker: Worker): Promise<OpeningMessage> {

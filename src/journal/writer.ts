@@ -1,6 +1,7 @@
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { monotonicNow } from '../shared/clock.js';
-import type { OpenedStage, StageHandle } from '../stage/open-stage.js';
+import type { OpenedStage } from '../stage/open-stage.js';
+import type { DriveMessage, WriterAnswer } from './driving.js';
 import { fileHeaderBytes, recordSeed } from './format.js';
 import { controlWords, Word, writeFailure, writePersisted } from './memory.js';
 import { RecordReader } from './record-reader.js';
@@ -14,8 +15,6 @@ export interface WriterData {
   memory: SharedArrayBuffer;
   segmentBytes: number;
   firstSequence: number;
-  /** Handle of the stage whose primary cursor is to follow, if any. */
-  cursor: StageHandle | undefined;
   /** Where to note turns, if anywhere. */
   turns: SharedArrayBuffer | undefined;
   /** Longest sleep. Only a bound: there is always a wake when there is something to do. */
@@ -26,8 +25,6 @@ export interface WriterData {
 export type OpeningMessage =
   | { type: 'opened'; recovered: Recovered; journalId: Uint8Array }
   | { type: 'refused'; code: string | null; message: string };
-/** What it posts after that: the persisted position has moved, the writer has paused, or the journal has failed. */
-export type MovedMessage = { type: 'moved' };
 
 /** Takes what was appended, makes it durable, says so: all on this thread, so that the engine may be a busy loop. */
 class Writer {
@@ -35,18 +32,17 @@ class Writer {
   readonly #words: Int32Array;
   readonly #reader: RecordReader;
   readonly #journalId: Buffer;
-  readonly #advanceStage: (sequence: number) => void;
   readonly #turns: TurnLog | null;
   #segment: SegmentWriter;
   #seed: number;
   #lastSequence: number;
+  #stage: OpenedStage | null = null;
 
-  constructor(data: WriterData, recovery: Recovery, advanceStage: (sequence: number) => void) {
+  constructor(data: WriterData, recovery: Recovery) {
     this.#data = data;
     this.#words = controlWords(data.memory);
     this.#reader = new RecordReader(data.memory);
     this.#journalId = recovery.journalId;
-    this.#advanceStage = advanceStage;
     this.#turns = data.turns === undefined ? null : new TurnLog(data.turns);
     this.#segment = new SegmentWriter(recovery.segment);
     this.#seed = recordSeed(recovery.segment.salt);
@@ -55,9 +51,10 @@ class Writer {
   }
 
   /** Until the journal is closed. Whatever is thrown is final: nothing is tried twice. */
-  run(): void {
+  async run(): Promise<void> {
     for (;;) {
-      this.#pause();
+      if (Atomics.load(this.#words, Word.driving) !== 0) await this.#drive();
+      if (this.#pause()) continue;
       // In this order: what was appended before closing is seen.
       const isClosing = Atomics.load(this.#words, Word.closing) !== 0;
       if (!this.#reader.isEmpty) this.#commit();
@@ -90,8 +87,7 @@ class Writer {
 
   /** The stage first: who sees a sequence persisted may rely on the stage having been told. */
   #persisted(): void {
-    // Also with 0: a stage that is ahead of this journal belongs to another one, and would not wait for it.
-    this.#advanceStage(this.#lastSequence);
+    this.#stage?.cursors.primary.advance(this.#lastSequence);
     writePersisted(this.#words, this.#lastSequence);
     if (Atomics.exchange(this.#words, Word.waiting, 0) !== 0) post({ type: 'moved' });
   }
@@ -103,21 +99,49 @@ class Writer {
     this.#seed = recordSeed(segment.salt);
   }
 
-  /** Stops here, between two groups, for as long as that is wanted. Appends don't wake it. */
-  #pause(): void {
+  /** Stops for a while, between two groups, when that is wanted. Appends don't wake it. */
+  #pause(): boolean {
     const words = this.#words;
-    for (;;) {
-      const wanted = Atomics.load(words, Word.pausing);
-      if (wanted === 0) return;
-      if (Atomics.exchange(words, Word.paused, wanted) !== wanted) post({ type: 'moved' });
+    const wanted = Atomics.load(words, Word.pausing);
+    if (wanted === 0) return false;
+    if (Atomics.exchange(words, Word.paused, wanted) !== wanted) post({ type: 'moved' });
+    if (Atomics.load(words, Word.driving) === 0) {
       Atomics.wait(words, Word.pausing, wanted, this.#data.parkMs);
     }
+    return true;
+  }
+
+  /** Takes the stage that was posted before the word was set. */
+  async #drive(): Promise<void> {
+    Atomics.store(this.#words, Word.driving, 0);
+    const { handle } = receiveMessageOnPort(parentPort!)!.message as DriveMessage;
+    let stage: OpenedStage | null = null;
+    try {
+      // Loaded only where it is wanted: it needs the native addon, a journal alone does not.
+      stage = (await import('../stage/open-stage.js')).openStage(handle);
+      // Also with 0: a stage that is ahead of this journal belongs to another one, and would not wait for it.
+      stage.cursors.primary.advance(this.#lastSequence);
+    } catch (error) {
+      stage?.close();
+      post({ type: 'drive-refused', ...told(error) });
+      return;
+    }
+    this.#stage = stage;
+    post({ type: 'driving' });
+  }
+
+  /** Gives the stage back. */
+  end(): void {
+    this.#stage?.close();
   }
 
   #park(): void {
     const words = this.#words;
     Atomics.store(words, Word.parked, 1);
-    const isWanted = Atomics.load(words, Word.closing) !== 0 || Atomics.load(words, Word.pausing) !== 0;
+    const isWanted =
+      Atomics.load(words, Word.closing) !== 0 ||
+      Atomics.load(words, Word.pausing) !== 0 ||
+      Atomics.load(words, Word.driving) !== 0;
     if (this.#reader.isEmpty && !isWanted) {
       Atomics.wait(words, Word.parked, 1, this.#data.parkMs);
     }
@@ -125,37 +149,31 @@ class Writer {
   }
 }
 
-function post(message: OpeningMessage | MovedMessage): void {
+function post(message: OpeningMessage | WriterAnswer): void {
   parentPort!.postMessage(message);
 }
 
-async function openCursor(handle: StageHandle | undefined): Promise<OpenedStage | null> {
-  // Loaded only where it is wanted: it needs the native addon, a journal alone does not.
-  return handle === undefined ? null : (await import('../stage/open-stage.js')).openStage(handle);
-}
-
-function open(data: WriterData, stage: OpenedStage | null): Writer {
-  const recovery = recover(data.directory, data.firstSequence);
-  const writer = new Writer(data, recovery, (sequence) => stage?.cursors.primary.advance(sequence));
-  post({ type: 'opened', recovered: recovery.recovered, journalId: recovery.journalId });
-  return writer;
-}
-
-function refuse(error: unknown): void {
+/** An error as it is posted. */
+function told(error: unknown): { code: string | null; message: string } {
   const { code, message } = error as NodeJS.ErrnoException;
-  post({ type: 'refused', code: code?.startsWith('ERR_ACKGATE_') === true ? code : null, message });
+  return { code: code?.startsWith('ERR_ACKGATE_') === true ? code : null, message };
 }
 
-function main(data: WriterData, stage: OpenedStage | null): void {
-  let writer: Writer;
+function open(data: WriterData): Writer | null {
   try {
-    writer = open(data, stage);
+    const recovery = recover(data.directory, data.firstSequence);
+    const writer = new Writer(data, recovery);
+    post({ type: 'opened', recovered: recovery.recovered, journalId: recovery.journalId });
+    return writer;
   } catch (error) {
-    refuse(error);
-    return;
+    post({ type: 'refused', ...told(error) });
+    return null;
   }
+}
+
+async function write(data: WriterData, writer: Writer): Promise<void> {
   try {
-    writer.run();
+    await writer.run();
   } catch (error) {
     writeFailure(data.memory, (error as Error).message);
     post({ type: 'moved' });
@@ -169,10 +187,8 @@ function main(data: WriterData, stage: OpenedStage | null): void {
 }
 
 const data = workerData as WriterData;
-try {
-  const stage = await openCursor(data.cursor);
-  main(data, stage);
-  stage?.close();
-} catch (error) {
-  refuse(error);
+const writer = open(data);
+if (writer !== null) {
+  await write(data, writer);
+  writer.end();
 }

@@ -80,8 +80,9 @@ async function record(
   });
   ending.push(() => stage.close({ drainMs: 1000 }));
   const turns = createTurnLog(turnsMax);
-  const journal = await FileJournal.open({ directory: join(top, 'primary'), cursor: stage.share(), turns });
+  const journal = await FileJournal.open({ directory: join(top, 'primary'), turns });
   ending.push(() => journal.close());
+  await journal.drive(stage);
   const recorder = recordDistributions({
     about:
       `recorded on a machine with ${cpus().length} × ${cpus()[0]?.model ?? 'unknown CPU'}, ${process.platform}, Node ` +
