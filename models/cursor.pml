@@ -1,18 +1,24 @@
 /*
- * One cursor line: src/gate/cursor-lines.ts (read, write, activate, deactivate, #store, #lock, #unlock) as
+ * One cursor line: src/gate/cursor-lines.ts (read, write, activate, deactivate, #store, #clear, #lock, #unlock) as
  * src/gate/cursors.ts (ConnectionCursor.connect, advance, disconnect) calls it, and the reader's use of the version in
- * src/gate/gate.ts (changed, #snapshot).
+ * src/gate/gate.ts (changed, #snapshot). With FRAMES, the line of a node that is fed by frames: src/gate/frame-lines.ts
+ * (take, #connect, #raise, #disconnect, silence) as src/gate/silence-watch.ts (#isSilent) calls it.
  *
  * Each 64-bit cursor is two halves, written low, high; every half is one step. The reader gives up after TRIES.
  *
  * OPERATIONS    how many times a line is written
  * TRIES         readTriesMax
+ * FRAMES        one thread feeds the line, and waits for the lock; the stage finds the node silent, and only tries it
+ * LOOKS         how often it looks
  * TWO_WRITERS   a second thread writes the same line: an error for one of them, but never a torn line
  * UNLOCKED      a reader that looks at no lock sees no cursor of an earlier connection either (halves may be of
  *               different moments of one connection): what seeding before the flag and zeroing after use are for
  */
 #ifndef OPERATIONS
 #define OPERATIONS 3
+#endif
+#ifndef LOOKS
+#define LOOKS 1
 #endif
 #ifndef TRIES
 #define TRIES 2
@@ -31,7 +37,7 @@ byte firstOfConnection; /* values from here on belong to the present connection 
 byte inside;
 byte writersLeft;
 
-/* CursorLines.#lock; `won` is false where the program throws ERR_ACKGATE_CURSOR_CONTENDED */
+/* tryLockLine; `won` is false where CursorLines.#lock throws ERR_ACKGATE_CURSOR_CONTENDED */
 inline takeLock() {
   version = lock;
   won = false;
@@ -46,7 +52,7 @@ inline takeLock() {
   fi;
   if :: won -> d_step { inside++; assert(inside == 1) } :: else fi
 }
-/* CursorLines.#unlock */
+/* unlockLine */
 inline unlock() {
   d_step { inside--; lock++ }
 }
@@ -127,6 +133,87 @@ proctype Writer() {
   od;
   writersLeft--
 }
+
+#ifdef FRAMES
+byte heard; /* when the last frame was taken: later with each */
+
+inline setBoth(memory, disk) {
+  d_step { trueConnected = true; trueMemory = memory; trueDisk = disk }
+}
+
+proctype Feeder() {
+  byte version, fresh, done;
+  bool won;
+
+  do
+  :: done < OPERATIONS ->
+     /* lockLineSoon */
+     do
+     :: takeLock(); if :: won -> break :: else fi
+     od;
+     skip;
+     d_step { clock = clock + 2; fresh = clock - 1 }
+     heard++;
+     if
+     :: connected -> /* the epoch goes on: #raise */
+        if
+        :: setBoth(clock, trueDisk); memoryLow = clock; memoryHigh = clock
+        :: setBoth(trueMemory, fresh); diskLow = fresh; diskHigh = fresh
+        :: skip /* a sign of life only */
+        fi
+     :: true -> /* the first one, or a new epoch: #connect */
+        setBoth(clock, fresh);
+        storeBoth(0, 0);
+        connected = false;
+        firstOfConnection = fresh;
+        storeBoth(fresh, fresh);
+        connected = true;
+        memoryLow = clock; memoryHigh = clock
+     fi;
+     unlock();
+     d_step { done++; version = 0; fresh = 0; won = false }
+  :: break
+  od;
+  writersLeft--
+}
+
+proctype Stage() {
+  byte version, seen, looks;
+  bool won;
+
+  do
+  :: looks < LOOKS ->
+     looks++;
+     seen = heard; /* too long ago */
+#ifdef SILENCES_UNLOCKED
+     won = true; inside++;
+#else
+     takeLock();
+#endif
+     if
+     :: won ->
+        if
+#ifdef SILENCES_UNSEEN
+        :: connected ->
+#else
+        :: connected && heard == seen ->
+#endif
+           /* Never a node that has sent a frame since it was looked at. */
+           assert(heard == seen);
+           d_step { trueConnected = false; trueMemory = 0; trueDisk = 0 }
+           storeBoth(0, 0);
+           connected = false
+        :: else
+        fi;
+        unlock()
+     :: else /* a frame is being taken */
+     fi;
+     d_step { version = 0; seen = 0; won = false }
+  :: break
+  od;
+  writersLeft--
+}
+#endif
 
 #define isTrue (gotConnected == trueConnected && low == trueMemory && high == trueMemory && dLow == trueDisk && dHigh == trueDisk)
 
@@ -211,7 +298,11 @@ retry:     skip
 
 init {
   atomic {
-#ifdef TWO_WRITERS
+#ifdef FRAMES
+    writersLeft = 2;
+    run Feeder();
+    run Stage();
+#elif defined(TWO_WRITERS)
     writersLeft = 2;
     run Writer();
     run Writer();

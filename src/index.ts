@@ -6,6 +6,7 @@ export type { DropReason } from './egress/counters.js';
 export type { Encoder } from './encode/encoder.js';
 export { ControlTag, type Framing, lengthPrefixFraming } from './encode/framing.js';
 export { AckgateError, type AckgateErrorCode, AckgateRangeError } from './errors.js';
+export type { CursorFrame, IngestResult, NodeStatus } from './gate/cursor-frame.js';
 export { ConnectionCursor, type Cursors, PrimaryCursor } from './gate/cursors.js';
 export {
   type Clause,

@@ -29,6 +29,7 @@ const numbers: [string, number, number, 'integer' | 'any'][] = [
   ['heartbeatIntervalMs', 0, 2 ** 31 - 1, 'any'],
   ['blockedTimeoutMs', 1, 2 ** 31 - 1, 'any'],
   ['blockedTotalMs', 0, 2 ** 31 - 1, 'any'],
+  ['staleAfterMs', 50, 60_000, 'any'],
   ['kernelSendBufferBytes', 0, 2 ** 30, 'integer'],
   ['recordsPerBatch', 1, 2 ** 20, 'integer'],
   ['flushBytes', 1, 65_536, 'integer'],
@@ -180,6 +181,7 @@ describe('what is accepted', () => {
         flushBytes: 32_768,
         flushRecords: 1024,
         flushDelayNs: 200_000,
+        staleAfterNs: 1e9,
       },
     });
   });

@@ -174,7 +174,7 @@ describe('a run that fails', () => {
   afterAll(() => rmSync(copy, { recursive: true, force: true }));
 
   test('names seed, invariant, command and a short scenario, and exits 1', () => {
-    const args = ['sim', '--seeds', '12', '--faults', 'control-full,burst', '--no-native'];
+    const args = ['sim', '--seeds', '16', '--faults', 'control-full,burst', '--no-native'];
     const { status, document } = ackgateJson(args, { directory: copy });
     expect(status).toBe(1);
     expect(document.ok).toBe(false);

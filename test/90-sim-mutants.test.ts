@@ -11,7 +11,7 @@ import { applyPatch } from '#ackgate/sim/mutants/patch.js';
 const cli = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 const numbered = (letter: string, count: number) =>
   Array.from({ length: count }, (_, index) => `${letter}${String(index + 1).padStart(2, '0')}`);
-const ids = [...numbered('M', 35), ...numbered('V', 17)];
+const ids = [...numbered('M', 35), ...numbered('N', 11), ...numbered('V', 17)];
 
 function run(...args: string[]) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [cli, 'sim', 'mutants', ...args], {
@@ -123,7 +123,7 @@ describe('ackgate sim mutants', () => {
     const { mutants: results } = JSON.parse(stdout);
     for (const result of results) {
       expect(result, JSON.stringify(result)).toEqual({
-        id: expect.stringMatching(/^[MV]\d\d$/),
+        id: expect.stringMatching(/^[MNV]\d\d$/),
         found: true,
         invariant: expect.stringMatching(/^[IS]\d\d(,[IS]\d\d)*$/),
         seeds: expect.any(Number),

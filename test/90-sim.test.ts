@@ -19,6 +19,7 @@ import {
   shrinkScenario,
   simulate,
 } from '#ackgate/sim/index.js';
+import { FrameModel } from '#ackgate/sim/model/frame-model.js';
 import { coverageOf } from '#ackgate/sim/swarm/coverage.js';
 import { Dealer } from '#ackgate/sim/swarm/dealer.js';
 import { Hand } from '#ackgate/sim/swarm/hand.js';
@@ -125,6 +126,8 @@ describe('simulate', () => {
     [{ seed: 1.5 }, 'OUT_OF_RANGE', /seed/],
     [{ nodes: 16 }, 'OUT_OF_RANGE', /nodes must be a list, or an integer from 0 to 15, got 16/],
     [{ nodes: [{ zone: '' }] }, 'INVALID_ARGUMENT', /nodes\[0\]\.zone/],
+    [{ nodes: [{ frames: 1 as never }] }, 'INVALID_ARGUMENT', /nodes\[0\]\.frames must be true or false/],
+    [{ staleAfterNs: 49e6 }, 'OUT_OF_RANGE', /staleAfterNs must be a number from 50000000/],
     [{ nodes: [{ zoen: 'a' } as never] }, 'UNKNOWN_OPTION', /did you mean zone\?/],
     [{ clients: 5000 }, 'OUT_OF_RANGE', /slots must be|clients must be/],
     [{ until: 0 }, 'OUT_OF_RANGE', /until must be a number of virtual milliseconds/],
@@ -138,6 +141,72 @@ describe('simulate', () => {
   test.each(wrong)('refuses %j', (options, code, message) => {
     expect(() => simulate(options)).toThrow(message);
     expect(() => simulate(options)).toThrow(expect.objectContaining({ code: `ERR_ACKGATE_${code}` }));
+  });
+});
+
+describe('nodes that tell their cursors by frames', () => {
+  const nodes = [{ frames: true }, { frames: true, zone: 'b' }];
+  const options = { nodes, policy: 'persisted>=2 && in_memory>=3', staleAfterNs: 50e6, until: 400 };
+
+  test('release everything as those do that are connected and moved', () => {
+    const { failure, reached, records } = simulate({ ...options, twice: false });
+    expect(failure).toBeNull();
+    expect(records).toBeGreaterThan(200);
+    expect(reached['node-silent']).toBeUndefined();
+  });
+
+  test('fall silent, come back and begin anew, and nothing of it counts that is over', () => {
+    const faults = { 'node-frozen': 0.05, 'replica-flap': 0.02, 'frame-stale': 0.3, 'frame-doubled': 0.3 };
+    const { failure, reached } = simulate({ ...options, faults, seed: 3 });
+    expect(failure).toBeNull();
+    for (const way of ['node-silent', 'node-back', 'node-reseeded', 'frame-stale-epoch', 'frame-repeated']) {
+      expect(reached[way], way).toBeGreaterThan(0);
+    }
+  });
+
+  test('are drawn without a change to what is drawn for the others', () => {
+    const scenarios = Array.from({ length: 200 }, (_, seed) => drawScenario(seed));
+    const told = scenarios.filter(({ nodes }) => nodes.length > 0 && !nodes.some(({ frames }) => frames));
+    const telling = scenarios.filter(({ nodes }) => nodes.some(({ frames }) => frames));
+    expect(told.length).toBeGreaterThan(50);
+    expect(telling.length).toBeGreaterThan(40);
+    for (const { staleAfterNs } of told) expect(staleAfterNs).toBe(1e9);
+  });
+});
+
+describe('a model of frames', () => {
+  const create = () => {
+    const never = Number.POSITIVE_INFINITY;
+    const absent = { connected: false, inMemory: 0, persisted: 0, fadesNs: never, goneNs: never };
+    const node = { zone: null, ...absent };
+    return { node, model: new FrameModel(node, 100) };
+  };
+
+  test('counts a node with what it has told in its last life, and until it is silent', () => {
+    const { node, model } = create();
+    model.reached(1, 9, 5);
+    const first = { epoch: 1, inMemory: 9, persisted: 5, at: 10 };
+    expect(model.verdict(first, 9)).toBe('taken');
+    expect(model.verdict(first, 8)).toBe('ahead');
+    model.take(first, 'taken', 1000);
+    expect(node).toMatchObject({ connected: true, inMemory: 9, persisted: 5, fadesNs: 1099 });
+    expect(model.verdict(first, 9)).toBe('repeated');
+    model.take({ epoch: 1, inMemory: 4, persisted: 4, at: 11 }, 'taken', 1001);
+    expect(node).toMatchObject({ inMemory: 9, persisted: 5 });
+    model.reached(3, 2, 2);
+    model.take({ epoch: 3, inMemory: 0, persisted: 2, at: 1 }, 'taken', 1002);
+    expect(node).toMatchObject({ inMemory: 2, persisted: 2 });
+    expect(model.verdict({ ...first, at: 99 }, 9)).toBe('stale-epoch');
+    model.take({ epoch: 4, inMemory: 99, persisted: 0, at: 1 }, 'ahead', 1003);
+    expect(node.connected).toBe(false);
+  });
+
+  test('believes nobody what he has never had', () => {
+    const { model } = create();
+    model.reached(1, 9, 5);
+    expect(() => model.take({ epoch: 1, inMemory: 9, persisted: 6, at: 10 }, 'taken', 0)).toThrow(
+      'is broken',
+    );
   });
 });
 

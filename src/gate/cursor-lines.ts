@@ -11,9 +11,34 @@ import { highWord, joinWords, lowWord } from '../shared/wide.js';
  *     2  inMemory    low, high
  *     4  persisted   low, high
  *     6  zone        id of the node's zone, -1: stands alone
+ *     7  fed         1: connected by a frame, which the stage takes back when no more come
+ *     8  heardNs     low, high: when the last frame was taken, by the clock of this process; 0: none was
+ *    10  epoch       low, high: of the last frame
+ *    12  at          f64: of the last frame, by its sender's clock; -1: none of this epoch was taken
+ *    14  tenancy     changes whenever the line gets another node or loses its own
+ *    15  known       1: a frame has told the epoch
+ *
+ * The words from `fed` on are of no concern to the gate; gate/frame-lines.ts works with them.
  */
-const lineWords = 32;
-const At = { lock: 0, active: 1, inMemory: 2, persisted: 4, zone: 6 } as const;
+export const lineWords = 32;
+export const At = {
+  lock: 0,
+  active: 1,
+  inMemory: 2,
+  persisted: 4,
+  zone: 6,
+  fed: 7,
+  heardNs: 8,
+  epoch: 10,
+  at: 12,
+  tenancy: 14,
+  known: 15,
+} as const;
+
+/** How a thread waits for another to leave a line that both may write; changing one takes microseconds. */
+const lockSpinsMax = 200;
+const lockWaitMs = 1;
+const lockWaitsMax = 1000;
 
 /** A reader gives up after this many interrupted readings; the node then reads 0 and the gate stays closed. */
 const readTriesMax = 64;
@@ -94,24 +119,35 @@ export class CursorLines {
     this.#store(base + At.inMemory, persisted);
     this.#store(base + At.persisted, persisted);
     Atomics.store(this.#words, base + At.active, 1);
+    Atomics.store(this.#words, base + At.fed, 0);
+    this.#unlock(base);
+  }
+
+  deactivate(line: number): void {
+    const base = line * lineWords;
+    this.#lock(base);
+    this.#clear(base);
+    this.#unlock(base);
+  }
+
+  /** Gives the line to a node that is new, or takes it from one that is gone: nothing of the earlier one remains. */
+  assign(line: number, zone: number): void {
+    const base = line * lineWords;
+    this.#lock(base);
+    this.#clear(base);
+    Atomics.store(this.#words, base + At.zone, zone);
+    Atomics.store(this.#words, base + At.fed, 0);
+    Atomics.store(this.#words, base + At.known, 0);
+    this.#store(base + At.heardNs, 0);
+    Atomics.add(this.#words, base + At.tenancy, 1);
     this.#unlock(base);
   }
 
   /** Zeroes both cursors, then lowers the flag: no reader sees a cursor that nobody stands for any more. */
-  deactivate(line: number): void {
-    const base = line * lineWords;
-    this.#lock(base);
+  #clear(base: number): void {
     this.#store(base + At.inMemory, 0);
     this.#store(base + At.persisted, 0);
     Atomics.store(this.#words, base + At.active, 0);
-    this.#unlock(base);
-  }
-
-  setZone(line: number, zone: number): void {
-    const base = line * lineWords;
-    this.#lock(base);
-    Atomics.store(this.#words, base + At.zone, zone);
-    this.#unlock(base);
   }
 
   #store(word: number, value: number): void {
@@ -120,19 +156,50 @@ export class CursorLines {
   }
 
   #lock(base: number): void {
-    const version = Atomics.load(this.#words, base + At.lock);
-    if (
-      (version & 1) !== 0 ||
-      Atomics.compareExchange(this.#words, base + At.lock, version, version + 1) !== version
-    ) {
-      throw new AckgateError(
-        'ERR_ACKGATE_CURSOR_CONTENDED',
-        'two threads wrote one cursor at the same time; each node has one writer',
-      );
+    if (tryLockLine(this.#words, base)) return;
+    // A line that is fed by frames has two writers: who feeds it, and the stage that finds it silent.
+    if (Atomics.load(this.#words, base + At.fed) === 1) {
+      lockLineSoon(this.#words, base);
+      return;
     }
+    throw new AckgateError(
+      'ERR_ACKGATE_CURSOR_CONTENDED',
+      'two threads wrote one cursor at the same time; each node has one writer',
+    );
   }
 
   #unlock(base: number): void {
-    Atomics.add(this.#words, base + At.lock, 1);
+    unlockLine(this.#words, base);
   }
+}
+
+/** False while another thread is inside. `base`: the line's first word. */
+export function tryLockLine(words: Int32Array, base: number): boolean {
+  const version = Atomics.load(words, base + At.lock);
+  return (
+    (version & 1) === 0 && Atomics.compareExchange(words, base + At.lock, version, version + 1) === version
+  );
+}
+
+/**
+ * Waits for the other thread, but not for ever.
+ *
+ * @throws ERR_ACKGATE_CURSOR_CONTENDED if it never leaves
+ */
+export function lockLineSoon(words: Int32Array, base: number): void {
+  for (let spins = 0; spins < lockSpinsMax; spins++) if (tryLockLine(words, base)) return;
+  for (let waits = 0; waits < lockWaitsMax; waits++) {
+    // Ends by the time-out: that nobody is told keeps leaving a line as cheap as it was.
+    const version = Atomics.load(words, base + At.lock);
+    if ((version & 1) !== 0) Atomics.wait(words, base + At.lock, version, lockWaitMs);
+    if (tryLockLine(words, base)) return;
+  }
+  throw new AckgateError(
+    'ERR_ACKGATE_CURSOR_CONTENDED',
+    "a node's cursor stays locked: a thread has ended while it was writing it",
+  );
+}
+
+export function unlockLine(words: Int32Array, base: number): void {
+  Atomics.add(words, base + At.lock, 1);
 }

@@ -1,14 +1,21 @@
 import { AckgateError, AckgateRangeError } from '../errors.js';
 import { MAX_CLUSTER_SIZE } from '../policy/index.js';
 import { sequenceError } from '../ring/producer.js';
+import type { Clock } from '../shared/clock.js';
 import { issuedLine } from '../shared/memory.js';
+import type { CursorFrame, IngestResult, NodeStatus } from './cursor-frame.js';
 import type { CursorLines } from './cursor-lines.js';
+import { FrameIntake } from './frame-intake.js';
+import type { FrameLines } from './frame-lines.js';
 import type { NodeNames } from './node-names.js';
 
 /** What the cursors need from the stage that they belong to. */
 export interface CursorContext {
   readonly lines: CursorLines;
+  readonly frames: FrameLines;
   readonly names: NodeNames;
+  /** When frames come. */
+  readonly clock: Clock;
   /** Highest wire sequence that was published. */
   highestPublished(): number;
   /** Wakes the stage if it sleeps. */
@@ -89,11 +96,7 @@ export class ConnectionCursor {
     checkSequence('persisted', persisted);
     const { lines, names } = this.#context;
     if (this.#retired || names.name(this.#line) !== this.name) throw this.#notConnected('was retired');
-    const issued = Math.max(
-      lines.read(0).persisted,
-      lines.read(issuedLine).persisted,
-      this.#context.highestPublished(),
-    );
+    const issued = highestIssued(this.#context);
     if (persisted > issued) {
       throw new AckgateError(
         'ERR_ACKGATE_REPLICA_AHEAD',
@@ -101,9 +104,7 @@ export class ConnectionCursor {
           'its tail is from another history and must be cut before it connects',
       );
     }
-    if (!lines.isActive(this.#line) && connectedNodes(this.#context) >= MAX_CLUSTER_SIZE) {
-      throw new AckgateError('ERR_ACKGATE_CLUSTER_FULL', `${MAX_CLUSTER_SIZE} nodes are connected already`);
-    }
+    if (!lines.isActive(this.#line)) checkRoom(this.#context);
     // A second connect without a disconnect is a new connection: the old cursors must not outlive it.
     if (lines.isActive(this.#line)) lines.deactivate(this.#line);
     lines.activate(this.#line, persisted);
@@ -145,7 +146,8 @@ export class ConnectionCursor {
     if (this.#retired) return;
     this.disconnect();
     this.#retired = true;
-    this.#context.names.remove(this.#line);
+    const { lines, names } = this.#context;
+    names.remove(this.#line, () => lines.assign(this.#line, -1));
   }
 
   #notConnected(why: string): AckgateError {
@@ -157,10 +159,12 @@ export class ConnectionCursor {
 export class Cursors {
   readonly primary: PrimaryCursor;
   readonly #context: CursorContext;
+  readonly #intake: FrameIntake;
 
   constructor(context: CursorContext) {
     this.#context = context;
     this.primary = new PrimaryCursor(context);
+    this.#intake = new FrameIntake(context);
   }
 
   /**
@@ -172,7 +176,7 @@ export class Cursors {
   node(name: string, options: { zone?: string } = {}): ConnectionCursor {
     const { lines, names } = this.#context;
     checkNodeOptions(options);
-    const line = names.findOrAdd(name, options.zone, (added, zoneId) => lines.setZone(added, zoneId));
+    const line = names.findOrAdd(name, options.zone, (added, zoneId) => lines.assign(added, zoneId));
     if (line === 0) {
       throw new AckgateError(
         'ERR_ACKGATE_INVALID_ARGUMENT',
@@ -181,12 +185,38 @@ export class Cursors {
     }
     return new ConnectionCursor(this.#context, name, line);
   }
+
+  /**
+   * Takes what a node says of itself, and with it the node into the view; its silence takes it out again (the stage's
+   * option `staleAfterMs`). A new name adds a node. For nodes that are not moved by `connect` and `advance`; frames of
+   * one node are taken by one thread at a time.
+   *
+   * A frame that throws changes nothing.
+   *
+   * @throws ERR_ACKGATE_INVALID_ARGUMENT, ERR_ACKGATE_UNKNOWN_OPTION, ERR_ACKGATE_OUT_OF_RANGE, ERR_ACKGATE_SEQUENCE for
+   *   a frame that is none, another zone than before, or the primary's name; ERR_ACKGATE_CLUSTER_FULL
+   */
+  ingest(frame: CursorFrame): IngestResult {
+    return this.#intake.ingest(frame);
+  }
+
+  /** Every node that has a name, connected or not, without the primary. */
+  nodes(): NodeStatus[] {
+    return this.#intake.nodes();
+  }
 }
 
-function connectedNodes({ lines, names }: CursorContext): number {
+/** Highest sequence that the primary has given out, as far as it has said so. */
+export function highestIssued({ lines, highestPublished }: CursorContext): number {
+  return Math.max(lines.read(0).persisted, lines.read(issuedLine).persisted, highestPublished());
+}
+
+/** @throws ERR_ACKGATE_CLUSTER_FULL if no further node can be connected */
+export function checkRoom({ lines, names }: CursorContext): void {
   let connected = 0;
   for (let line = 0; line < names.count; line++) if (lines.isActive(line)) connected++;
-  return connected;
+  if (connected < MAX_CLUSTER_SIZE) return;
+  throw new AckgateError('ERR_ACKGATE_CLUSTER_FULL', `${MAX_CLUSTER_SIZE} nodes are connected already`);
 }
 
 function checkNodeOptions(options: unknown): void {

@@ -49,11 +49,16 @@ export class NodeNames {
   }
 
   /**
-   * The line of the node, added when the name is new; `added` then runs under the lock.
+   * The line of the node, added when the name is new; `added` then runs under the lock, and `found` in any case.
    *
    * @throws ERR_ACKGATE_INVALID_ARGUMENT for a name or zone that is empty or too long, ERR_ACKGATE_CLUSTER_FULL
    */
-  findOrAdd(name: string, zone: string | undefined, added: (line: number, zoneId: number) => void): number {
+  findOrAdd(
+    name: string,
+    zone: string | undefined,
+    added: (line: number, zoneId: number) => void,
+    found: (line: number) => void = () => {},
+  ): number {
     const nameBytes = textBytes('node name', name, nameBytesMax);
     const zoneBytes = zone === undefined ? null : textBytes('zone', zone, zoneBytesMax);
     this.#lock();
@@ -66,6 +71,7 @@ export class NodeNames {
             `zone of node "${name}" is "${this.zone(line)}" already, got "${zone}"`,
           );
         }
+        found(line);
         return line;
       }
       line = this.#free();
@@ -78,17 +84,37 @@ export class NodeNames {
       this.#ids[(at + zoneIdAt) >> 2] = zoneId;
       added(line, zoneId);
       if (line >= this.count) Atomics.store(this.#words, Word.nodeCount, line + 1);
+      found(line);
       return line;
     } finally {
       this.#unlock();
     }
   }
 
-  /** Frees a line for another node. */
-  remove(line: number): void {
+  /** Frees a line for another node; `removed` runs under the lock. */
+  remove(line: number, removed: () => void): void {
     this.#lock();
-    this.#bytes[line * entryBytes] = 0;
-    this.#unlock();
+    try {
+      this.#bytes[line * entryBytes] = 0;
+      removed();
+    } finally {
+      this.#unlock();
+    }
+  }
+
+  /** All that have a name, the primary first. */
+  list(): { line: number; name: string; zone: string }[] {
+    this.#lock();
+    try {
+      const named = [];
+      for (let line = 0; line < this.count; line++) {
+        const name = this.name(line);
+        if (name !== '') named.push({ line, name, zone: this.zone(line) });
+      }
+      return named;
+    } finally {
+      this.#unlock();
+    }
   }
 
   #zoneId(zone: string): number {

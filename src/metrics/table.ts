@@ -110,6 +110,10 @@ const gate: MetricFamily[] = [
     unit: 'nodes',
     help: 'Nodes whose cursors count, the primary included.',
   }),
+  counter('nodeSilences', {
+    name: 'ackgate_node_silences_total',
+    help: 'Times that a node sent no cursor frame for too long and was taken out of the view.',
+  }),
 ];
 
 const positions: MetricFamily[] = [

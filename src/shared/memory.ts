@@ -30,7 +30,7 @@ export interface StageMemory {
 }
 
 /** Changes whenever a shared byte changes its place or meaning. */
-export const memoryVersion = 3;
+export const memoryVersion = 4;
 const memoryMagic = 0x41434b47; // "ACKG"
 
 /** Lines for nodes that have a name; at most `MAX_CLUSTER_SIZE` of them are connected at once. Line 0: the primary. */

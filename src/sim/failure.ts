@@ -12,6 +12,7 @@ export const invariants = {
   I10: 'nothing is submitted after a fence, and nothing undurable at shutdown',
   I11: 'counters add up',
   I12: 'a seed runs the same way twice',
+  I13: 'a node counts with what it has in its present life, and as long as it is heard',
 } as const;
 
 export type Invariant = keyof typeof invariants;

@@ -47,10 +47,26 @@ export const faults = {
   churn: 'connections come and go',
   burst: 'many answers at once',
   'large-batch': 'answers as large as they may be',
+  'frame-lost': 'a cursor frame is lost',
+  'frame-late': 'a cursor frame comes much later, also after its node has died or begun anew',
+  'frame-doubled': 'a cursor frame comes twice, also long after',
+  'frame-stale': 'frames of an earlier life of a node come after those of its present one',
+  'frame-backward': 'a cursor frame says less than an earlier one of the same life',
+  'node-frozen': 'a node says nothing for longer than it may, while its machine goes on or has died',
 } as const;
 
 export type Fault = keyof typeof faults;
 export const faultNames = Object.keys(faults) as readonly Fault[];
+
+/** Those of nodes that tell their cursors by frames. */
+export const frameFaults: readonly Fault[] = [
+  'frame-lost',
+  'frame-late',
+  'frame-doubled',
+  'frame-stale',
+  'frame-backward',
+  'node-frozen',
+];
 
 /** How much of each fault, 0 … 1; one that is missing does not happen. */
 export type FaultRates = Partial<Record<Fault, number>>;

@@ -34,6 +34,7 @@ const ranges: Record<NumericField, Range> = {
   heartbeatIntervalNs: [0, nsMax],
   blockedTimeoutNs: [1e6, nsMax],
   blockedTotalNs: [0, nsMax],
+  staleAfterNs: [50e6, 60e9],
   ringEntries: [1, 65_536, 'integer'],
   resultRows: [1, 65_536, 'integer'],
   socketBytes: [1, 2 ** 30, 'integer'],
@@ -43,7 +44,13 @@ const ranges: Record<NumericField, Range> = {
 
 const nodeRanges = { networkNs: [0, nsMax], syncNs: [0, nsMax], ackDelayNs: [0, nsMax] } as const;
 /** A node that says nothing of itself. */
-const plainNode: ScenarioNode = { zone: null, networkNs: 50_000, syncNs: 50_000, ackDelayNs: 0 };
+const plainNode: ScenarioNode = {
+  zone: null,
+  networkNs: 50_000,
+  syncNs: 50_000,
+  ackDelayNs: 0,
+  frames: false,
+};
 
 /**
  * The whole scenario of what was written down; the plain scenario says the rest.
@@ -99,6 +106,7 @@ function checkNodes(nodes: unknown): ScenarioNode[] {
     checkKeys(`nodes[${index}]`, value, Object.keys(plainNode));
     const node: ScenarioNode = { ...plainNode, ...value };
     checkZone(`nodes[${index}].zone`, node.zone);
+    if (typeof node.frames !== 'boolean') throw invalid(`nodes[${index}].frames must be true or false`);
     for (const [name, range] of Object.entries(nodeRanges)) {
       checkNumber(`nodes[${index}].${name}`, node[name as keyof typeof nodeRanges], range);
     }

@@ -1,4 +1,4 @@
-import { type Fault, type FaultRates, faultNames } from './faults.js';
+import { type Fault, type FaultRates, faultNames, frameFaults } from './faults.js';
 import { Random } from './random.js';
 
 /** A node besides the primary. Times are means, in nanoseconds. */
@@ -8,6 +8,8 @@ export interface ScenarioNode {
   syncNs: number;
   /** Acknowledgements wait this long for more to tell. */
   ackDelayNs: number;
+  /** It tells its cursors by frames, which are its heartbeat as well; else its adapter connects and moves them. */
+  frames: boolean;
 }
 
 /** A whole run, as plain data: with its seed it decides everything that happens. */
@@ -37,6 +39,8 @@ export interface Scenario {
   heartbeatIntervalNs: number;
   blockedTimeoutNs: number;
   blockedTotalNs: number;
+  /** A node without frames for longer than this is out of the view. */
+  staleAfterNs: number;
   whenFull: 'wait' | 'refuse';
   ringEntries: number;
   resultRows: number;
@@ -95,6 +99,7 @@ export function plainScenario(seed: number): Scenario {
     heartbeatIntervalNs: 50e6,
     blockedTimeoutNs: 100e6,
     blockedTotalNs: 0,
+    staleAfterNs: 1e9,
     whenFull: 'wait',
     ringEntries: 4096,
     resultRows: 4096,
@@ -111,6 +116,9 @@ export function plainScenario(seed: number): Scenario {
 /** What a seed stands for: sizes, policy and a random subset of the faults that are allowed, each with a rate. */
 export function drawScenario(seed: number, allowed: readonly Fault[] = faultNames): Scenario {
   const random = new Random(seed);
+  // Of its own: what was drawn before there were frames stays as it was.
+  const framesRandom = new Random(seed ^ 0x00f4a3e5);
+  const tell = framesRandom.pick(['never', 'never', 'some', 'all']);
   const nodes = Array.from(
     { length: random.below(5) },
     (): ScenarioNode => ({
@@ -118,19 +126,22 @@ export function drawScenario(seed: number, allowed: readonly Fault[] = faultName
       networkNs: random.magnitude(5_000, 500_000),
       syncNs: random.magnitude(10_000, 1_000_000),
       ackDelayNs: random.chance(0.5) ? 0 : random.magnitude(1_000, 200_000),
+      frames: tell === 'all' || (tell === 'some' && framesRandom.chance(0.5)),
     }),
   );
   const rates: FaultRates = {};
   const share = random.pick([0, 0.1, 0.3, 0.6]);
   for (const fault of faultNames) {
     // Drawn for every fault, so that leaving one out leaves the others as they are.
-    const on = random.chance(share);
-    const rate = random.magnitude(1, 300) / 1000;
+    const from = frameFaults.includes(fault) ? framesRandom : random;
+    const on = from.chance(share);
+    const rate = from.magnitude(1, 300) / 1000;
     if (on && allowed.includes(fault)) rates[fault] = rate;
   }
   // A replica that comes back is worth a close look at how it does.
   const closely = random.chance(0.6) && allowed.includes('torn-cursor');
   if (rates['replica-flap'] !== undefined && closely) rates['torn-cursor'] ??= 0.02;
+  if (tell !== 'never') addCompanions(rates, framesRandom, allowed);
   const slots = random.chance(0.05) ? random.between(20, 60) : random.between(1, 8);
   const large = rates['large-batch'] !== undefined;
   const long = random.chance(0.04);
@@ -144,7 +155,7 @@ export function drawScenario(seed: number, allowed: readonly Fault[] = faultName
   const payloadMax = random.between(9, maxPayload);
   const orders = long ? random.between(20, 60) : random.magnitude(20, large ? 120 : 400);
   const orderGapNs = long ? 2e8 : random.magnitude(1_000, 200_000);
-  return {
+  return withSilences(framesRandom, long, {
     seed,
     slots,
     clients: random.between(1, slots),
@@ -166,6 +177,7 @@ export function drawScenario(seed: number, allowed: readonly Fault[] = faultName
     heartbeatIntervalNs: random.pick([0, 20e6, 50e6, 50e6, 1e9]),
     blockedTimeoutNs: random.pick(zero ? [20e6] : slow ? [50e6, 100e6] : [20e6, 50e6, 100e6]),
     blockedTotalNs: random.chance(0.2) ? 200e6 : 0,
+    staleAfterNs: 1e9,
     whenFull: random.chance(slow ? 0.25 : 0.5) ? 'wait' : 'refuse',
     ringEntries: rates['small-ring'] === undefined ? 4096 : random.pick([1, 2, 4]),
     resultRows: rates['completion-overflow'] === undefined ? 4096 : random.pick([1, 2, 4]),
@@ -176,5 +188,34 @@ export function drawScenario(seed: number, allowed: readonly Fault[] = faultName
     troubleNs: long ? orders * orderGapNs : random.magnitude(zero ? 250e6 : slow ? 150e6 : 2e6, 300e6),
     notices: random.chance(0.3),
     faults: rates,
+  });
+}
+
+/** Faults of frames that show little alone. */
+function addCompanions(rates: FaultRates, random: Random, allowed: readonly Fault[]): void {
+  const add = (fault: Fault, rate: number, chance: number) => {
+    if (random.chance(chance) && allowed.includes(fault)) rates[fault] ??= rate;
   };
+  if (rates['frame-stale'] === undefined && rates['node-frozen'] === undefined) return;
+  // Lives that end, and of which the next one has less.
+  add('replica-flap', 0.1, 0.7);
+  add('replica-behind', 0.1, 0.7);
+  // What is done about a silence, and when it ends, is worth a close look.
+  if (rates['node-frozen'] !== undefined) add('torn-cursor', 0.05, 0.6);
+}
+
+/** Nodes that tell frames get time to fall silent in, mostly with orders that wait for them. */
+function withSilences(random: Random, long: boolean, scenario: Scenario): Scenario {
+  if (!scenario.nodes.some(({ frames }) => frames)) return scenario;
+  const staleAfterNs = long ? 1e9 : random.pick([50e6, 50e6, 100e6, 1e9]);
+  if (long || staleAfterNs === 1e9 || random.chance(0.4)) return { ...scenario, staleAfterNs };
+  // Many silences, one after the other, for those that are looked at closely.
+  const closely =
+    scenario.faults['node-frozen'] !== undefined && scenario.faults['torn-cursor'] !== undefined;
+  const silences = closely ? random.between(8, 16) : random.between(3, 6);
+  const troubleNs = Math.max(scenario.troubleNs, silences * staleAfterNs);
+  // Each that comes alone keeps everybody busy.
+  const orders = Math.min(scenario.orders, 60);
+  const orderGapNs = Math.max(scenario.orderGapNs, Math.floor(troubleNs / orders));
+  return { ...scenario, staleAfterNs, troubleNs, orders, orderGapNs };
 }

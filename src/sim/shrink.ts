@@ -150,7 +150,7 @@ class Shrinker {
       this.#change({ nodes: this.#best.nodes.filter((_, index) => index !== at) });
     }
     for (let at = 0; at < this.#best.nodes.length; at++) {
-      const plain = { zone: null, networkNs: 50_000, syncNs: 50_000, ackDelayNs: 0 };
+      const plain = { zone: null, networkNs: 50_000, syncNs: 50_000, ackDelayNs: 0, frames: false };
       for (const [name, value] of Object.entries(plain)) {
         const nodes = this.#best.nodes.map((node, index) =>
           index === at ? { ...node, [name]: value } : node,

@@ -76,6 +76,11 @@ export interface StageOptions {
   blockedTimeoutMs?: number;
   /** Drop a client that is blocked for this long in total, even if it trickles. 0: never (default 0). */
   blockedTotalMs?: number;
+  /**
+   * A node whose last cursor frame came this long ago is taken out of the view, in milliseconds, 50 … 60,000
+   * (default 1000).
+   */
+  staleAfterMs?: number;
   /** `SO_SNDBUF` of every attached socket, in bytes. 0: the system's own (default 0). */
   kernelSendBufferBytes?: number;
   /** Most records taken in one round (default 1024). */

@@ -2,6 +2,7 @@ import { type BlockedWatch, dutyTickNs } from '../egress/blocked-watch.js';
 import type { Egress } from '../egress/egress.js';
 import type { DegradationLogger } from '../gate/degradation-logger.js';
 import type { Gate } from '../gate/gate.js';
+import type { SilenceWatch } from '../gate/silence-watch.js';
 import type { Heartbeats } from './heartbeats.js';
 
 /** Pages of a burst are given back once the connection has been quiet for this long. */
@@ -10,6 +11,7 @@ const burstQuietNs = 1e9;
 export interface DutyParts {
   egress: Egress;
   gate: Gate;
+  silence: SilenceWatch;
   heartbeats: Heartbeats;
   blocked: BlockedWatch;
   degradation: DegradationLogger;
@@ -17,7 +19,7 @@ export interface DutyParts {
   publishStatus(nowNs: number): void;
 }
 
-/** The stage's slow work: heartbeats, stuck peers, the degradation log, memory of past bursts, gauges. */
+/** The stage's slow work: heartbeats, silent nodes, stuck peers, the degradation log, memory of past bursts, gauges. */
 export class Duties {
   readonly #parts: DutyParts;
   #nextTickNs = 0;
@@ -27,11 +29,12 @@ export class Duties {
     this.#parts = parts;
   }
 
-  /** Returns the number of heartbeats that were appended. */
+  /** Returns how much was done: heartbeats that were appended, and nodes that have fallen silent. */
   run(nowNs: number): number {
     if (nowNs < this.#nextTickNs) return 0;
     this.#nextTickNs = nowNs + dutyTickNs;
-    const { gate, heartbeats, blocked, degradation } = this.#parts;
+    const { gate, silence, heartbeats, blocked, degradation } = this.#parts;
+    const silent = silence.tick(nowNs);
     const sent = heartbeats.tick(nowNs);
     blocked.tick(nowNs);
     degradation.tick(gate.evaluator.degraded, nowNs);
@@ -40,17 +43,17 @@ export class Duties {
       this.#releaseQuietPages(nowNs);
     }
     this.#parts.publishStatus(nowNs);
-    return sent;
+    return silent + sent;
   }
 
   /** When there is something to do though nothing happens. */
   nextDeadlineNs(): number {
-    const { egress, heartbeats, degradation } = this.#parts;
+    const { egress, silence, heartbeats, degradation } = this.#parts;
     const stuck = egress.waiting.size > 0 ? this.#nextTickNs : Number.POSITIVE_INFINITY;
     // Not before the tick that would see to it: woken any earlier, the stage would spin until then.
     return Math.max(
       this.#nextTickNs,
-      Math.min(stuck, heartbeats.nextDeadlineNs(), degradation.nextDeadlineNs),
+      Math.min(stuck, silence.nextDeadlineNs(), heartbeats.nextDeadlineNs(), degradation.nextDeadlineNs),
     );
   }
 

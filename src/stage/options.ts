@@ -19,6 +19,7 @@ export interface StageLimits {
   flushBytes: number;
   flushRecords: number;
   flushDelayNs: number;
+  staleAfterNs: number;
 }
 
 /** Options after checking, with every default filled in. */
@@ -63,6 +64,7 @@ const known = [
   'framing',
   'blockedTimeoutMs',
   'blockedTotalMs',
+  'staleAfterMs',
   'kernelSendBufferBytes',
   'recordsPerBatch',
   'flushBytes',
@@ -132,6 +134,7 @@ export function checkOptions(options: StageOptions): CheckedOptions {
       flushBytes: number('flushBytes', 32_768, 1, 65_536),
       flushRecords: number('flushRecords', 1024, 1, 1 << 20),
       flushDelayNs: number('flushDelayUs', 200, 0, 1e6, false) * 1e3,
+      staleAfterNs: number('staleAfterMs', 1000, 50, 60_000, false) * 1e6,
     },
   };
 }

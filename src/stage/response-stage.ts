@@ -9,8 +9,10 @@ import type { Encoder } from '../encode/encoder.js';
 import { type Framing, lengthPrefixFraming } from '../encode/framing.js';
 import { CursorLines } from '../gate/cursor-lines.js';
 import { DegradationLogger } from '../gate/degradation-logger.js';
+import { FrameLines } from '../gate/frame-lines.js';
 import { Gate } from '../gate/gate.js';
 import { NodeNames } from '../gate/node-names.js';
+import { SilenceWatch } from '../gate/silence-watch.js';
 import type { ResolvedPolicy } from '../policy/index.js';
 import { Consumer, type RecordInRing, RingObserver } from '../ring/consumer.js';
 import type { Clock } from '../shared/clock.js';
@@ -71,6 +73,7 @@ export interface ResponseStageParts {
  */
 export class ResponseStage {
   readonly gate: Gate;
+  readonly silence: SilenceWatch;
   readonly egress: Egress;
   readonly diagnosis: RecordDiagnosis;
   readonly timeSpent: TimeSpent;
@@ -122,12 +125,14 @@ export class ResponseStage {
     this.#logger = parts.logger ?? this.#events.logger;
     this.#framing = parts.framing ?? lengthPrefixFraming;
     this.#timings = new Timings(parts.histograms ?? createTimingHistograms());
-    this.gate = new Gate(
-      new CursorLines(buffer, nodeLines + 1),
-      new NodeNames(buffer),
-      nodeLines,
-      parts.policy,
-    );
+    const names = new NodeNames(buffer);
+    this.gate = new Gate(new CursorLines(buffer, nodeLines + 1), names, nodeLines, parts.policy);
+    this.silence = new SilenceWatch({
+      frames: new FrameLines(buffer),
+      names,
+      logger: this.#logger,
+      staleAfterNs: limits.staleAfterNs,
+    });
     this.diagnosis = new RecordDiagnosis({
       memory,
       ring: this.#ring,
@@ -186,6 +191,7 @@ export class ResponseStage {
     this.#duties = new Duties({
       egress: this.egress,
       gate: this.gate,
+      silence: this.silence,
       heartbeats: this.#heartbeats,
       blocked: this.#blocked,
       degradation: this.#degradation,

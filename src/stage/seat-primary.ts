@@ -8,6 +8,6 @@ const primaryName = 'primary';
 /** The primary is part of every view, from the start, on line 0. */
 export function seatPrimary(memory: StageMemory, zone: string | undefined): void {
   const lines = new CursorLines(memory.buffer, nodeLines + 1);
-  new NodeNames(memory.buffer).findOrAdd(primaryName, zone, (line, zoneId) => lines.setZone(line, zoneId));
+  new NodeNames(memory.buffer).findOrAdd(primaryName, zone, (line, zoneId) => lines.assign(line, zoneId));
   lines.activate(0, 0);
 }

@@ -3,6 +3,7 @@ import { CaptureReader } from '../diagnosis/capture-ring.js';
 import { AckgateRangeError } from '../errors.js';
 import { CursorLines } from '../gate/cursor-lines.js';
 import { Cursors } from '../gate/cursors.js';
+import { FrameLines } from '../gate/frame-lines.js';
 import { NodeNames } from '../gate/node-names.js';
 import { RingObserver } from '../ring/consumer.js';
 import { Producer } from '../ring/producer.js';
@@ -32,7 +33,9 @@ export class StageView {
     this.output = new RingObserver(memory.output);
     this.cursors = new Cursors({
       lines: new CursorLines(memory.buffer, nodeLines + 1),
+      frames: new FrameLines(memory.buffer),
       names: new NodeNames(memory.buffer),
+      clock,
       highestPublished: () => this.output.highestSeq(),
       wake: () => this.waker.wake(),
     });

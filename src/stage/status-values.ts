@@ -40,6 +40,7 @@ export function fillStatus(values: Float64Array, sources: StatusSources): void {
   values[at.blockerIndex] = binderOf(gate);
   fillTimes(values, stage.timeSpent);
   values[at.policyDegradedNanos] = degradation.degradedNanosAt(nowNs);
+  values[at.nodeSilences] = stage.silence.fellSilent;
   values[at.gateWaits] = gate.waits;
   values[at.gateJournal] = gate.openedByJournal;
   values[at.gateReplication] = gate.openedByReplication;

@@ -44,6 +44,7 @@ const gauges = [
 ] as const;
 const counters = [
   'policyDegradedNanos',
+  'nodeSilences',
   'gateWaits',
   'gateJournal',
   'gateReplication',

@@ -17,7 +17,9 @@ export interface SimulatedReplicaParts {
   /** Acknowledgements are sent this long after the first thing that they tell (0: at once), so that one tells more. */
   ackDelayNs?: number;
   /** An acknowledgement has reached the primary. */
-  onAck: (inMemory: number, persisted: number) => void;
+  onAck?: (inMemory: number, persisted: number) => void;
+  /** It has something new to tell, and somebody else brings that to the primary, in place of an acknowledgement. */
+  tell?: () => void;
 }
 
 /**
@@ -106,7 +108,9 @@ export class SimulatedReplica {
     const send = () => {
       if (connection !== this.#connection) return;
       this.#ackPending = false;
-      this.#sendAck(connection);
+      const { tell } = this.#parts;
+      if (tell === undefined) this.#sendAck(connection);
+      else tell();
     };
     if (ackDelayNs === 0) {
       send();
@@ -124,7 +128,7 @@ export class SimulatedReplica {
       timeline.nowNs + Math.round(toPrimary.sampleNs(random)),
     );
     timeline.at(this.#ackArrivalNs, () => {
-      if (connection === this.#connection) onAck(inMemory, persisted);
+      if (connection === this.#connection) onAck?.(inMemory, persisted);
     });
   }
 }

@@ -7,6 +7,9 @@ export interface ModelNode {
   connected: boolean;
   inMemory: number;
   persisted: number;
+  /** From when on it may be out of the view because it says nothing, and from when on it is. */
+  fadesNs: number;
+  goneNs: number;
 }
 
 export interface ModelVerdict {
@@ -37,15 +40,15 @@ export class PolicyModel {
     });
   }
 
-  /** `nodes[0]` is the primary. */
-  evaluate(nodes: readonly ModelNode[]): ModelVerdict {
+  /** `nodes[0]` is the primary. Those that fade by `fadedNs` don't count. */
+  evaluate(nodes: readonly ModelNode[], fadedNs = Number.NEGATIVE_INFINITY): ModelVerdict {
     let durable = Number.POSITIVE_INFINITY;
     let degraded = false;
     for (const { inMemory, count, zones } of this.#clauses) {
       const reached: number[] = [];
       const byZone = new Map<string, number>();
       nodes.forEach((node, index) => {
-        if (!node.connected) return;
+        if (!node.connected || node.fadesNs <= fadedNs) return;
         let cursor = node.persisted;
         if (inMemory) cursor = index === 0 ? Number.POSITIVE_INFINITY : Math.max(cursor, node.inMemory);
         if (!zones || node.zone === null) reached.push(cursor);

@@ -1,4 +1,5 @@
 import type { RunOptions } from '../run.js';
+import { cursorFrameMutants } from './cursor-frame-mutants.js';
 import { egressMutants } from './egress-mutants.js';
 import { gateMutants } from './gate-mutants.js';
 import type { Patch } from './patch.js';
@@ -28,6 +29,7 @@ const native = (id: string, title: string): Mutant => ({ id, title, part: 'C++',
 /** In the order of their numbers. */
 export const mutants: readonly Mutant[] = [
   ...gateMutants,
+  ...cursorFrameMutants,
   ...egressMutants,
   ...stageMutants,
   ...supervisorMutants,
@@ -56,6 +58,8 @@ export const quickMutants: readonly string[] = [
   'M27',
   'M28',
   'M32',
+  'N08',
+  'N11',
   'V01',
   'V03',
   'V04',

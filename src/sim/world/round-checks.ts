@@ -66,6 +66,8 @@ export class RoundChecks {
   readonly #control: RingObserver;
   readonly #watches: Watch[];
   readonly #callsMax: number;
+  /** Some nodes tell their cursors by frames. */
+  readonly #hasFrames: boolean;
   #startNs = 0;
   #publishedBefore = 0;
   #controlBefore = 0;
@@ -86,6 +88,7 @@ export class RoundChecks {
     this.#watches = Array.from({ length: parts.scenario.slots }, () => ({ ...noWatch }));
     // A flush for every record, two looks for room, and the rest once per slot.
     this.#callsMax = 4 * parts.scenario.recordsPerBatch + 8 * parts.scenario.slots + 64;
+    this.#hasFrames = parts.scenario.nodes.some(({ frames }) => frames);
     const { nowNs } = parts.timeline;
     this.degradation = new DegradationModel(stage.gate.evaluator.degraded, nowNs);
   }
@@ -139,11 +142,13 @@ export class RoundChecks {
 
   end(nowNs: number): void {
     const { model } = this.#parts;
-    model.endRound();
+    // In the middle of a write the stage may find the line locked, and leaves it be.
+    model.endRound(this.#blurred || this.#stage.ended ? Number.NEGATIVE_INFINITY : this.#startNs);
     this.#checkConsumed();
     this.#checkControl();
     if (!this.#stage.ended) {
       this.#checkDegraded();
+      this.#checkView();
       this.#checkDirty();
       if (nowNs >= this.#nextLookNs) {
         this.#nextLookNs = nowNs + tickNs / 2;
@@ -201,6 +206,21 @@ export class RoundChecks {
       throw new SimulationFailure('I09', `the gauge says ${degraded ? 'degraded' : 'whole'}, which is wrong`);
     }
     this.degradation.round(degraded, this.#startNs, tickNs + 1e6);
+  }
+
+  /** Nobody counts who is silent for too long, and everybody who is heard. */
+  #checkView(): void {
+    if (!this.#hasFrames) return;
+    const { viewMin, viewMax, durableMin, durableMax } = this.#parts.model;
+    const { connectedNodes, durablePos } = this.#stage.gate;
+    if (durablePos < durableMin || durablePos > durableMax) {
+      const due = durableMin === durableMax ? durableMin : `${durableMin} to ${durableMax}`;
+      throw new SimulationFailure('I13', `${durablePos} counts as durable, where ${due} is right`);
+    }
+    if (this.#blurred) return;
+    if (connectedNodes >= viewMin && connectedNodes <= viewMax) return;
+    const due = viewMin === viewMax ? viewMin : `${viewMin} to ${viewMax}`;
+    throw new SimulationFailure('I13', `${connectedNodes} nodes are in the view where ${due} are heard`);
   }
 
   /** Bytes with nothing in their way leave at once. */
@@ -334,6 +354,17 @@ export class RoundChecks {
     if (Math.abs(policyDegradedNanos - expected) > 1) {
       throw new SimulationFailure('I09', `${policyDegradedNanos} ns degraded, where ${expected} are right`);
     }
+  }
+
+  /** The stage has counted the nodes that have fallen silent. */
+  checkSilences(): void {
+    const { silences, silencesUnsure, fadingNow } = this.#parts.model;
+    const { fellSilent } = this.#stage.silence;
+    if (fellSilent >= silences && fellSilent <= silences + silencesUnsure + fadingNow) return;
+    throw new SimulationFailure(
+      'I13',
+      `nodes have fallen silent ${fellSilent} times, where ${silences} are right`,
+    );
   }
 
   /** There is something that a round would do: the stage must not sleep. */

@@ -19,6 +19,7 @@ import { Mark, Trace } from '../trace.js';
 import { checkEnd } from './end-checks.js';
 import { Engine, recipeEncoder } from './engine.js';
 import { KernelWatch } from './kernel-watch.js';
+import type { WriteOptions } from './member.js';
 import { Members } from './members.js';
 import type { WorldParts } from './parts.js';
 import { countReached, type Fallback } from './reached.js';
@@ -36,9 +37,14 @@ const drainNs = 1e8;
 const teardownNs = 1.2e9;
 /** A parked stage that is woken runs within this time; the rest is a lost wake-up. */
 const wakeNs = 1e6;
-/** Accesses to shared memory of an update of a cursor line, and of the longest connect. */
-const updateAccesses = 14;
-const connectAccesses = 44;
+/**
+ * Accesses to shared memory of an update of a cursor line, and of the longest connect. A frame is compared with what was
+ * issued before it gets to its line.
+ */
+const calls = { before: 0, update: 14, connect: 44 };
+const frames = { before: 20, update: 26, connect: 54 };
+/** Accesses of a round up to where it has looked for silent nodes. */
+const watchAccesses = 100;
 
 export interface WorldOptions {
   /** Keep what happens, to read. */
@@ -94,12 +100,12 @@ export class World {
       const directives = new DirectivesWriter(memory.buffer, directivesOffset);
       directives.write({ revision: 0, directives: [] }, {}, 'timing');
     }
-    const primary = { zone: scenario.primaryZone, connected: true, inMemory: 0, persisted: 0 };
-    const absent = { connected: false, inMemory: 0, persisted: 0 };
-    const model = new ClusterModel(scenario.policy, [
-      primary,
-      ...scenario.nodes.map(({ zone }) => ({ zone, ...absent })),
-    ]);
+    const never = Number.POSITIVE_INFINITY;
+    const absent = { connected: false, inMemory: 0, persisted: 0, fadesNs: never, goneNs: never };
+    const nodes = scenario.nodes.map(({ zone }) => ({ zone, ...absent }));
+    const primary = { zone: scenario.primaryZone, ...absent, connected: true };
+    const fading = scenario.nodes.some(({ frames }) => frames);
+    const model = new ClusterModel(scenario.policy, [primary, ...nodes], now, fading);
     this.#parts = {
       scenario,
       random,
@@ -141,6 +147,7 @@ export class World {
         heartbeatIntervalNs: scenario.heartbeatIntervalNs,
         blockedTimeoutNs: scenario.blockedTimeoutNs,
         blockedTotalNs: scenario.blockedTotalNs,
+        staleAfterNs: scenario.staleAfterNs,
         recordsPerBatch: scenario.recordsPerBatch,
         flushBytes: scenario.flushBytes,
         flushRecords: scenario.flushRecords,
@@ -153,11 +160,11 @@ export class World {
       fallback: scenario.whenFull === 'refuse' ? fallbackLine : null,
     });
     this.#checks = new RoundChecks(this.#parts, this.stage, this.sender, this.server);
-    this.#members = new Members(
-      this.#parts,
-      (...args) => this.#writeCursor(...args),
-      (happening) => this.#whenAwake(happening),
-    );
+    this.#members = new Members(this.#parts, {
+      write: (...args) => this.#writeCursor(...args),
+      whenAwake: (happening) => this.#whenAwake(happening),
+      reach: (name) => this.#reach(name),
+    });
     this.#engine = new Engine(
       this.#parts,
       () => this.server.clients,
@@ -183,9 +190,10 @@ export class World {
     this.#end();
     checkEnd(this);
     this.#checks.checkDegradedTime();
-    this.#reach('replica-refused', this.#members.refused);
+    this.#checks.checkSilences();
     this.faults.counted('small-ring', this.sender.fullRings);
     this.faults.counted('completion-overflow', this.sender.state[SenderState.overflows]);
+    this.#reach('node-silent', this.stage.silence.fellSilent);
     countReached(this, (name, times) => this.#reach(name, times));
   }
 
@@ -221,7 +229,7 @@ export class World {
   #isHopeless(): boolean {
     const { model } = this.#parts;
     model.beginRound();
-    return model.mayBeDegraded || model.modeUnsure;
+    return model.hopeless || model.modeUnsure;
   }
 
   #quiet(): boolean {
@@ -304,14 +312,17 @@ export class World {
     this.#checks.begin(nowNs, blurred);
     this.#inRound = true;
     let work = 0;
+    // A node that falls silent just now may speak up while that is noticed.
+    const watches = !blurred && this.faults.has('torn-cursor') && this.#members.someoneFades;
     try {
-      if (!blurred && this.faults.strikes('torn-cursor', 0.05)) {
+      if (!blurred && this.faults.strikes('torn-cursor', watches ? 1000 : 0.05)) {
         stepBetweenAccesses(
-          this.#random.below(60),
+          this.#random.below(watches ? watchAccesses : 60),
           () => {
             work = stage.doWork(nowNs);
           },
           () => {
+            if (watches && this.#members.speakUp()) return;
             if (timeline.nextNs < Number.POSITIVE_INFINITY) {
               timeline.run(Math.min(timeline.nextNs, timeline.nowNs + 1e6));
             }
@@ -347,6 +358,7 @@ export class World {
     if (workWaits && timeline.nowNs - fromNs > wakeNs) {
       throw new SimulationFailure('I03', 'the stage went to sleep on work');
     }
+    if (this.#members.sleptOver) throw new SimulationFailure('I13', 'the stage slept through a silence');
     if (this.#stimulusNs > fromNs && timeline.nowNs - this.#stimulusNs > wakeNs) {
       throw new SimulationFailure('I03', 'the stage slept on after it was woken');
     }
@@ -361,13 +373,15 @@ export class World {
     }
   }
 
-  #writeCursor(write: () => void, remember: () => void, connects = false): void {
+  #writeCursor(write: () => void, remember: () => void, options: WriteOptions = {}): void {
     const { model } = this.#parts;
     const { timeline } = this;
-    this.#stimulus();
+    const { connects = false, noNews = false, atOnce = false } = options;
+    const accesses = options.byFrame ? frames : calls;
+    if (!noNews) this.#stimulus();
     // A stage that ends waits for its kernel, and with it time goes on: not while a thread stands still.
     const ends = this.server.closing || this.faults.has('submit-fatal');
-    const atRest = this.#inRound || this.#parked || ends || this.#members === undefined;
+    const atRest = atOnce || this.#inRound || this.#parked || ends || this.#members === undefined;
     if (atRest || !this.faults.strikes('torn-cursor', connects ? 1000 : 1)) {
       write();
       remember();
@@ -388,8 +402,8 @@ export class World {
         if (this.#members.isLocked) this.#reach('torn-read');
       };
       // A connect is rare: it is looked at behind every access.
-      if (connects) stepBetweenAccesses(0, write, step, undefined, connectAccesses);
-      else stepBetweenAccesses(this.#random.below(updateAccesses), write, step);
+      if (connects) stepBetweenAccesses(accesses.before, write, step, undefined, accesses.connect);
+      else stepBetweenAccesses(accesses.before + this.#random.below(accesses.update), write, step);
     } finally {
       timeline.frozen--;
     }
