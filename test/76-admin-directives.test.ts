@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { type DirectiveSource, WatchedStore, type WatchedStoreOptions } from '#ackgate/directives/index.js';
+import { type TextSource, WatchedStore, type WatchedStoreOptions } from '#ackgate/directives/index.js';
 import { AckgateError, monotonicNow } from '#ackgate/index.js';
 import { AdminRig } from './support/admin.js';
 import { ScriptedSource } from './support/scripted-source.js';
@@ -217,7 +217,7 @@ describe('a set that is refused changes nothing', () => {
 });
 
 describe('a store that several instances share', () => {
-  const start = async (write: DirectiveSource['write'], options: WatchedStoreOptions = {}) => {
+  const start = async (write: TextSource['write'], options: WatchedStoreOptions = {}) => {
     const source = new ScriptedSource();
     const store = new WatchedStore(Object.assign(source, write === undefined ? {} : { write }), options);
     onTestFinished(() => store.close());
@@ -254,7 +254,7 @@ describe('a store that several instances share', () => {
       'does not answer',
       () => new Promise(() => {}),
       { answerMs: 30 },
-      'Error: writing the directives (they may be written all the same) gave no answer within 30 ms',
+      'Error: writing the directives (perhaps written all the same) gave no answer within 30 ms',
     ],
     [
       'fails in words of our own',

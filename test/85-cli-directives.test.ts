@@ -7,8 +7,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { captureText } from '#ackgate/cli/directives-capture.js';
+import { WatchedMode } from '#ackgate/cluster/index.js';
 import { TokenVerifier } from '#ackgate/directives/index.js';
 import { AdminRig, token } from './support/admin.js';
+import { InMemoryText } from './support/in-memory-text.js';
 import { until } from './support/stage.js';
 
 // The command line against a real admin server of a real stage, in this process.
@@ -337,6 +339,55 @@ describe('ackgate mode', () => {
     const { status, stderr } = await run(['mode', 'persisted>=1 && disk>=2']);
     expect(status).toBe(2);
     expect(stderr).toMatch(/unknown level "disk".*\n {2}persisted>=1 && disk>=2\n {18}\^\n$/);
+    expect(admin.audits).toEqual([]);
+  });
+});
+
+describe('ackgate mode, of a server with a mode store', () => {
+  const startShared = async () => {
+    const text = new InMemoryText();
+    const modes = new WatchedMode(text.source());
+    onTestFinished(() => modes.close());
+    const admin = await AdminRig.start({ modes });
+    modes.follow(admin.rig.stage, { fallback: 'local' });
+    await modes.refresh();
+    const env = { ACKGATE_ADMIN_URL: admin.server.url, ACKGATE_ADMIN_TOKEN: token };
+    return { text, run: (...args: string[]) => ackgate(['mode', ...args], env) };
+  };
+
+  it('overrides for a while, shows by whom and for how long, and ends it', async () => {
+    const { text, run } = await startShared();
+    const none = 'mode      local\npolicy    persisted>=1\nrevision  0\noverride  none\nfallback  local\n';
+    expect(await run()).toEqual({ status: 0, stdout: none, stderr: '' });
+    const changed = await run('hybrid', '--ttl', '2h');
+    expect(changed.stdout).toMatch(
+      /^local → hybrid \(persisted>=1 && in_memory>=2\), until \d{4}-\d\d-\d\dT[\d:.]+Z\n$/,
+    );
+    const { stdout } = await run();
+    expect(stdout).toMatch(
+      /^override {2}hybrid, (2h00m|1h59m) left\nset by {4}127\.0\.0\.1 \(token [0-9a-f]{8}\)/m,
+    );
+    expect(JSON.parse((await run('--json')).stdout).store).toMatchObject({ revision: 1, fallback: 'local' });
+    expect((await run('fallback', '--if-revision', '1')).stdout).toBe('hybrid → local (persisted>=1)\n');
+    expect(text.kept?.text).toContain('"fallback"');
+  });
+
+  it('of another revision is refused, and says what to do', async () => {
+    const { text, run } = await startShared();
+    const { status, stderr } = await run('hybrid', '--if-revision', '7');
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/409 \(stale_revision: .*ackgate mode\), then publish again/);
+    expect(text.kept).toBeNull();
+  });
+
+  it('an end needs a mode to end, and a store', async () => {
+    const { run } = await startShared();
+    expect(await run('--ttl', '5m')).toMatchObject({ status: 2, stderr: expect.stringContaining('--ttl') });
+    const { run: alone, admin } = await start();
+    for (const args of [['hybrid', '--ttl', '5m'], ['fallback'], ['hybrid', '--if-revision', '1']]) {
+      const { status, stderr } = await alone(['mode', ...args]);
+      expect([status, stderr]).toEqual([2, expect.stringContaining('no_mode_store')]);
+    }
     expect(admin.audits).toEqual([]);
   });
 });

@@ -94,7 +94,7 @@ export class Audit {
 }
 
 /** Without line breaks and other control characters, for loggers that print texts as they are. */
-function harmless(text: string): string {
+export function harmless(text: string): string {
   const shown = text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, '?');
   return shown.length > textMax ? `${shown.slice(0, textMax)}…` : shown;
 }

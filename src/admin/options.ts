@@ -1,3 +1,4 @@
+import type { WatchedMode } from '../cluster/index.js';
 import type { PublishableStore } from '../directives/index.js';
 import type { SupervisorSource } from '../metrics/index.js';
 import { argument, boolean, checkLogger, integer, optionalFunction, text } from '../shared/checks.js';
@@ -18,6 +19,8 @@ export interface AdminServerOptions {
   token?: string;
   /** Where directives are published. Without one `/admin/directives` answers 404. */
   store?: PublishableStore;
+  /** Where the durability mode is published, for all instances. Without one it is set on this stage alone. */
+  modes?: WatchedMode;
   /** Takes admin calls over cleartext from other hosts than loopback: whoever is on the way can read the token. */
   allowCleartext?: boolean;
   /** Key and certificate chain in PEM: the server speaks TLS. */
@@ -65,6 +68,7 @@ export interface CheckedAdmin {
   /** Null: nothing under `/admin` is there. */
   readonly token: string | null;
   readonly store: PublishableStore | null;
+  readonly modes: WatchedMode | null;
   readonly allowCleartext: boolean;
   readonly tls: { key: string | Uint8Array; cert: string | Uint8Array } | null;
   readonly hostNames: readonly string[];
@@ -87,6 +91,7 @@ const known = [
   'port',
   'token',
   'store',
+  'modes',
   'allowCleartext',
   'tls',
   'hostNames',
@@ -106,10 +111,13 @@ const known = [
 /** Throws an `AckgateError` that names the option for everything that can't be meant. */
 export function checkAdminOptions(options: AdminServerOptions): CheckedAdmin {
   checkKeys('admin options', options, known);
-  const { stage, store, tls, logger, journal } = options;
+  const { stage, store, modes, tls, logger, journal } = options;
   if (typeof stage?.status !== 'function') throw argument('stage', 'a running stage');
   if (store !== undefined && (typeof store?.publish !== 'function' || typeof store.load !== 'function')) {
     throw argument('store', 'a store of directives with load and publish');
+  }
+  if (modes !== undefined && (typeof modes?.publish !== 'function' || typeof modes.load !== 'function')) {
+    throw argument('modes', 'a WatchedMode');
   }
   if (tls !== undefined) {
     checkKeys('tls', tls, ['key', 'cert']);
@@ -128,6 +136,7 @@ export function checkAdminOptions(options: AdminServerOptions): CheckedAdmin {
     port: integer('port', options.port ?? 0, 0, 65_535),
     token: checkToken(options.token),
     store: store ?? null,
+    modes: modes ?? null,
     allowCleartext: boolean('allowCleartext', options.allowCleartext ?? false),
     tls: tls ?? null,
     hostNames: hostNames.map((name) => name.toLowerCase()),

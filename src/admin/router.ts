@@ -9,6 +9,7 @@ import { healthRoute, readyRoute } from './routes/health.js';
 import { metricsRoute } from './routes/metrics.js';
 import { modeRoute } from './routes/mode.js';
 import { pageRoute } from './routes/page.js';
+import { sharedModeRoute } from './routes/shared-mode.js';
 import { statusRoute } from './routes/status.js';
 
 /** Answers a request; null when its client is gone. */
@@ -55,7 +56,7 @@ export function createRouter(context: AdminContext): Router {
 
 /** Only what is configured is there: the rest answers like any path that nobody ever thought of. */
 function createRoutes(context: AdminContext): ReadonlyMap<string, Route> {
-  const { token, store, page } = context.options;
+  const { token, store, modes, page } = context.options;
   const routes = new Map<string, Route>([
     ['/health', healthRoute(context)],
     ['/ready', readyRoute(context)],
@@ -64,7 +65,7 @@ function createRoutes(context: AdminContext): ReadonlyMap<string, Route> {
   ]);
   if (page) routes.set('/', pageRoute());
   if (token === null) return routes;
-  routes.set('/admin/mode', modeRoute(context));
+  routes.set('/admin/mode', modes === null ? modeRoute(context) : sharedModeRoute(context, modes));
   routes.set('/admin/capture', captureRoute(context));
   if (store !== null) routes.set('/admin/directives', directivesRoute(context, store));
   return routes;

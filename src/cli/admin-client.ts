@@ -43,7 +43,7 @@ The token never goes into the arguments, where everybody on the machine could re
 /** What an admin server answered, when it did what was asked. */
 export interface AdminReply {
   readonly body: Record<string, unknown>;
-  /** Of the directives; null where there is none. */
+  /** Of the directives, or of the mode in its store; null where there is none. */
   readonly revision: number | null;
 }
 
@@ -114,11 +114,13 @@ function refused(status: number, body: Record<string, unknown> | null, path: str
 }
 
 function advices(path: string): Readonly<Record<number, string>> {
-  const needed = path.startsWith('/admin/directives') ? 'a token and a store' : 'a token';
+  const [needed, look] = path.startsWith('/admin/directives')
+    ? ['a token and a store', 'ackgate directives list']
+    : ['a token', 'ackgate mode'];
   return {
     401: 'The token in --token-file or ACKGATE_ADMIN_TOKEN is not the one of the server',
     404: `The server has no such call: it needs ${needed} (startAdminServer)`,
-    409: 'Look at what is in force (ackgate directives list), then publish again',
+    409: `Look at what is in force (${look}), then publish again`,
   };
 }
 

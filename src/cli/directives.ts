@@ -11,6 +11,7 @@ import {
 import { captureText } from './directives-capture.js';
 import { addSignCommand } from './directives-sign.js';
 import { durationText, seconds } from './duration.js';
+import { ifRevisionOption, whole } from './whole.js';
 import { WrongCall } from './wrong-call.js';
 
 const path = '/admin/directives';
@@ -194,20 +195,3 @@ function listText(directives: readonly Record<string, unknown>[], revision: numb
 }
 
 const text = (value: unknown) => (typeof value === 'number' ? String(value) : shown(value));
-
-function ifRevisionOption(): Option {
-  return new Option('--if-revision <revision>', 'only if this is still the revision in force').argParser(
-    whole('--if-revision'),
-  );
-}
-
-function whole(option: string): (text: string) => number {
-  return (text) => {
-    const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
-    if (Number.isSafeInteger(value)) return value;
-    throw new WrongCall(
-      'ERR_ACKGATE_INVALID_ARGUMENT',
-      `${option} "${text}" must be a whole number from 0 on`,
-    );
-  };
-}

@@ -1,6 +1,6 @@
 import type { Directive } from '../diagnosis/directive.js';
+import { parseJson } from '../shared/parse-json.js';
 import type { DirectiveFault, DirectiveSlug } from './fault.js';
-import { parseJson } from './parse-json.js';
 import { checkFrame, type Kinds, type SetRules, type TimeForm } from './shape.js';
 import { frozenDirectives } from './snapshot.js';
 

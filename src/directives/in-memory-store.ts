@@ -1,13 +1,14 @@
 import type { Directive, DirectiveSnapshot } from '../diagnosis/directive.js';
-import { Listeners } from './listeners.js';
+import { checkIfRevision } from '../shared/checks.js';
+import { Listeners } from '../shared/listeners.js';
 import { checkedDirectives, emptySnapshot, type StoreOptions, snapshotOf } from './snapshot.js';
-import { checkIfRevision, type PublishableStore, type PublishOptions, staleError } from './store.js';
+import { type PublishableStore, type PublishOptions, staleError } from './store.js';
 
 /** A set that is published in this process, for one instance. */
 export class InMemoryStore implements PublishableStore {
   readonly lastError = null;
   #snapshot = emptySnapshot;
-  readonly #listeners = new Listeners();
+  readonly #listeners = new Listeners('a directive store');
   readonly #options: StoreOptions;
 
   constructor(options: StoreOptions = {}) {

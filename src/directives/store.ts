@@ -1,5 +1,5 @@
 import type { Directive, DirectiveStore } from '../diagnosis/directive.js';
-import { AckgateError, AckgateRangeError } from '../errors.js';
+import { AckgateError } from '../errors.js';
 
 export interface PublishOptions {
   /** Only if this is still the revision in force; otherwise `ERR_ACKGATE_DIRECTIVES_STALE`, and nothing changes. */
@@ -14,19 +14,6 @@ export interface PublishableStore extends DirectiveStore {
    * @throws ERR_ACKGATE_DIRECTIVES_INVALID with the first fault as `slug`, ERR_ACKGATE_DIRECTIVES_STALE
    */
   publish(directives: readonly Directive[], options?: PublishOptions): number | Promise<number>;
-}
-
-export function checkIfRevision(value: unknown): void {
-  if (value === undefined) return;
-  if (typeof value !== 'number') {
-    throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', 'ifRevision must be a revision, a number');
-  }
-  if (!Number.isSafeInteger(value) || value < 0) {
-    throw new AckgateRangeError(
-      'ERR_ACKGATE_OUT_OF_RANGE',
-      `ifRevision must be an integer from 0 on, got ${value}`,
-    );
-  }
 }
 
 export function staleError(asked: number): AckgateError {

@@ -52,3 +52,17 @@ export function checkMs(name: string, value: unknown): void {
     `${name} must be a number of milliseconds from 0 on, got ${String(value)}`,
   );
 }
+
+/** Of a call that changes something only while this revision is in force; undefined: whatever is. */
+export function checkIfRevision(value: unknown): void {
+  if (value === undefined) return;
+  if (typeof value !== 'number') {
+    throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', 'ifRevision must be a revision, a number');
+  }
+  if (!Number.isSafeInteger(value) || value < 0) {
+    throw new AckgateRangeError(
+      'ERR_ACKGATE_OUT_OF_RANGE',
+      `ifRevision must be an integer from 0 on, got ${value}`,
+    );
+  }
+}

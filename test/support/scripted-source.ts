@@ -1,8 +1,8 @@
-import type { DirectiveSource, KeptSet } from '#ackgate/directives/index.js';
+import type { KeptText, TextSource } from '#ackgate/directives/index.js';
 
 /** A source in memory, with the faults of one behind a network: the test says what is lost, late, doubled or broken. */
-export class ScriptedSource implements DirectiveSource {
-  kept: KeptSet | null = null;
+export class ScriptedSource implements TextSource {
+  kept: KeptText | null = null;
   reads = 0;
   /** Watches asked for, and those that stand. */
   watches = 0;
@@ -18,7 +18,7 @@ export class ScriptedSource implements DirectiveSource {
   tells = true;
   #revision = 0;
 
-  async read(): Promise<KeptSet | null> {
+  async read(): Promise<KeptText | null> {
     this.reads++;
     await this.beforeRead();
     const { kept } = this;

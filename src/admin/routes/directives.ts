@@ -2,12 +2,12 @@ import type { Directive } from '../../diagnosis/directive.js';
 import { decodeAsked } from '../../directives/decode.js';
 import { type DirectiveFault, faultText, isDirectiveSlug } from '../../directives/fault.js';
 import { encodeDirectives, type Kinds, type PublishableStore } from '../../directives/index.js';
-import { within } from '../../directives/within.js';
 import { AckgateError } from '../../errors.js';
 import { describe } from '../../shared/describe.js';
+import { within } from '../../shared/within.js';
 import { type Answer, json, refusal } from '../answer.js';
+import { badRevision, readCondition } from '../condition.js';
 import type { AdminContext, Call, Route } from '../context.js';
-import { oneParameter, readWhole } from '../request.js';
 import { Turns } from '../turns.js';
 
 /** How long a store has to publish a set before others get their turn; its client still waits then. */
@@ -30,14 +30,8 @@ export function directivesRoute({ options, audit, bodies }: AdminContext, store:
     if (!Buffer.isBuffer(body)) return body;
     const decoded = decodeAsked(body, { nowMs: Date.now(), kinds });
     if ('slug' in decoded) return invalid(decoded, kinds);
-    const condition = readCondition(request.headers['if-match'], oneParameter(target.query, 'ifRevision'));
-    if (condition === 'bad') {
-      return refusal(
-        400,
-        'bad_revision',
-        'If-Match has to be a revision such as "5", ifRevision one such as 5',
-      );
-    }
+    const condition = readCondition(request, target);
+    if (condition === 'bad') return badRevision();
     return turns.take(() => publish(decoded.directives, condition, caller));
   };
 
@@ -115,23 +109,6 @@ function storeRefused(error: unknown, kinds: Kinds): Answer | null {
     default:
       return null;
   }
-}
-
-/** The revision that has to be in force, null for any. Given both ways, both have to say the same. */
-function readCondition(
-  header: string | undefined,
-  parameter: string | null | undefined,
-): number | null | 'bad' {
-  const tag = header === undefined || header.trim() === '*' ? null : readTag(header.trim());
-  const given = parameter === null ? null : (readWhole(parameter ?? '') ?? 'bad');
-  if (tag === 'bad' || given === 'bad') return 'bad';
-  if (tag !== null && given !== null && tag !== given) return 'bad';
-  return tag ?? given;
-}
-
-function readTag(text: string): number | 'bad' {
-  const digits = /^"(\d+)"$|^(\d+)$/.exec(text);
-  return readWhole(digits?.[1] ?? digits?.[2] ?? '') ?? 'bad';
 }
 
 /** Most directives that an audit line names. */

@@ -1,21 +1,21 @@
-/** What a distributed store keeps: one text under one name, such as a row of a table or a key of a bucket. */
-export interface KeptSet {
+/** One text under one name, as several instances share it: such as a row of a table or a key of a bucket. */
+export interface KeptText {
   /** From 1 on; another one with every write. */
   readonly revision: number;
-  /** As `encodeKeptDirectives` makes it. */
   readonly text: string;
 }
 
 /**
- * A place that is shared by several instances, as `WatchedStore` uses it. Every call may fail and may be called again;
- * one that does not answer within `WatchedStoreOptions.answerMs` counts as failed, and what it answers later is ignored.
+ * A place that is shared by several instances, as `WatchedStore` and `WatchedMode` use it. Every call may fail and may be
+ * called again; one that does not answer within `answerMs` of their options counts as failed, and what it answers later
+ * is ignored.
  */
-export interface DirectiveSource {
+export interface TextSource {
   /**
    * What is kept now; null: nothing, never or no longer. Must see what was written before it was called, so it must
    * not be answered by a copy that lags behind.
    */
-  read(): Promise<KeptSet | null>;
+  read(): Promise<KeptText | null>;
   /**
    * Resolves once every change from then on will be told by `changed`, and until `failed` is called. Both may be
    * called too often, late or twice. The function it resolves to ends the watch.

@@ -1,9 +1,14 @@
-import { Contained } from '../shared/contained.js';
+import { Contained } from './contained.js';
 
 /** Those who want to hear of changes. One that throws is told by a process warning: the change has been made. */
 export class Listeners {
   readonly #listeners = new Set<{ call: () => void }>();
-  readonly #contained = new Contained('a listener of a directive store', 'ACKGATE_LISTENER');
+  readonly #contained: Contained;
+
+  /** `what` they listen to, such as "a directive store". */
+  constructor(what: string) {
+    this.#contained = new Contained(`a listener of ${what}`, 'ACKGATE_LISTENER');
+  }
 
   /** Returns what ends this; the same function may listen twice. */
   add(call: () => void): () => void {

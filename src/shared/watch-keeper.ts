@@ -1,10 +1,12 @@
-import { describe } from '../shared/describe.js';
 import { Backoff } from './backoff.js';
-import type { DirectiveSource } from './directive-source.js';
+import { describe } from './describe.js';
+import type { TextSource } from './text-source.js';
 import { within } from './within.js';
 
 export interface WatchKeeperOptions {
-  readonly source: DirectiveSource;
+  readonly source: TextSource;
+  /** What is watched, in words, such as "the directives". */
+  readonly what: string;
   readonly answerMs: number;
   readonly retryMinMs: number;
   readonly retryMaxMs: number;
@@ -49,14 +51,14 @@ export class WatchKeeper {
   }
 
   async #try(): Promise<void> {
-    const { source, answerMs, changed, tried } = this.#options;
+    const { source, what, answerMs, changed, tried } = this.#options;
     const attempt: Attempt = { stop: null, stoodAtMs: Number.POSITIVE_INFINITY };
     this.#attempt = attempt;
     const isLatest = () => this.#attempt === attempt;
     try {
       const stop = await within(
         answerMs,
-        'watching the directives',
+        `watching ${what}`,
         () =>
           source.watch(
             () => isLatest() && changed(),
@@ -79,7 +81,9 @@ export class WatchKeeper {
     const attempt = this.#attempt as Attempt;
     this.#attempt = null;
     this.error =
-      thrown instanceof Error ? thrown : new Error(`watching the directives failed: ${describe(thrown)}`);
+      thrown instanceof Error
+        ? thrown
+        : new Error(`watching ${this.#options.what} failed: ${describe(thrown)}`);
     if (attempt.stop !== null) void this.#end(attempt.stop);
     // Standing is no progress by itself: one that is cut at once would be set up in a tight loop.
     if (performance.now() - attempt.stoodAtMs >= this.#options.retryMaxMs) this.#backoff.reset();
