@@ -20,6 +20,7 @@ import { dependenciesStale } from '../scripts/support/dependencies.mjs';
 import { completed, missingEntries } from '../scripts/support/lock.mjs';
 import { nodeVersionProblem } from '../scripts/support/node-version.mjs';
 import { errorCodeProblems, forbiddenIn, looseVersions } from '../scripts/support/own-checks.mjs';
+import { serversWelcome } from '../scripts/support/packages.mjs';
 import { lastCounts, run } from '../scripts/support/run.mjs';
 import { vitestCounts } from '../scripts/support/suites.mjs';
 import { compile, isStale, removeOrphans } from '../scripts/support/typescript.mjs';
@@ -185,6 +186,14 @@ describe('packages of the system', () => {
     const [build, tests] = JSON.parse(text) as string[][];
     expect(tests).toContain('spin');
     expect(build).not.toContain('spin');
+  });
+});
+
+describe('packages of servers', () => {
+  test('are for build servers, and where nothing would run them as services', () => {
+    expect(serversWelcome({}, folder)).toBe(false);
+    expect(serversWelcome({ CI: 'true' }, folder)).toBe(true);
+    expect(serversWelcome({}, join(folder, 'absent'))).toBe(true);
   });
 });
 

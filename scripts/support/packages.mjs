@@ -27,6 +27,17 @@ const anyOf = (...names) => names.some((name) => onPath(name));
 // mkfs and losetup live in folders that are not on an ordinary user's path.
 const inSbin = (name) => onPath(name, `${process.env.PATH}:/usr/sbin:/sbin`);
 
+/** PostgreSQL 15 or later, which Debian keeps off the path. */
+function hasPostgres() {
+  const top = '/usr/lib/postgresql';
+  const versions = existsSync(top) ? readdirSync(top).filter((name) => Number(name) >= 15) : [];
+  return anyOf('postgres') || versions.some((version) => existsSync(join(top, version, 'bin/postgres')));
+}
+
+/** Whether packages of servers may be installed unasked: on build servers, and where nothing would run them as services. */
+export const serversWelcome = (env = process.env, services = '/run/systemd/system') =>
+  Boolean(env.CI) || !existsSync(services);
+
 /** Debian packages by what needs them: how to see that one is there, and what it means when it isn't. */
 const catalogue = {
   build: {
@@ -57,6 +68,19 @@ const catalogue = {
     },
     spin: { found: () => anyOf('spin'), without: 'the models of the shared memory protocol are not checked' },
   },
+  // Debian runs a server that it installs, now and at every start of the machine: not without being asked either.
+  servers: {
+    postgresql: {
+      found: hasPostgres,
+      without: 'the tests with real PostgreSQL servers are skipped',
+      linuxOnly: true,
+    },
+    'nats-server': {
+      found: () => inSbin('nats-server'),
+      without: 'the tests with a real NATS server are skipped',
+      linuxOnly: true,
+    },
+  },
   // 80 MB to load, 290 MB on disk: not without being asked, and not in one call with the others.
   browser: {
     chromium: { found: () => anyOf('chromium'), without: 'the live page is not tested in a browser' },
@@ -67,7 +91,7 @@ const catalogue = {
   },
 };
 
-/** The packages of a group ('build', 'test', 'browser', 'check') that are not there, as [name, what it means] pairs. */
+/** The packages of a group ('build', 'test', 'servers', 'browser', 'check') that are not there, as [name, what it means] pairs. */
 export function missingPackages(group, platform = process.platform) {
   return Object.entries(catalogue[group])
     .filter(([, { found, linuxOnly }]) => (platform === 'linux' || !linuxOnly) && !found())
