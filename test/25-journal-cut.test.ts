@@ -1,9 +1,20 @@
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
-import { cutJournal } from '#ackgate/journal/cut.js';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { cutJournal, cutLocked } from '#ackgate/journal/cut.js';
 import { FileJournal } from '#ackgate/journal/index.js';
+import { recover } from '#ackgate/journal/recover.js';
+import { replay } from '#ackgate/journal/replay.js';
 import { payloadOf } from './fixtures/journal-payload.mjs';
 import { type DiskCall, withDisk } from './support/crashing-fs.js';
 import {
@@ -18,7 +29,7 @@ import {
 // Hundreds of recoveries: in memory where there is such a place, as durability is not what is tested here.
 const fast = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 
-/** Five segments of batches; returns the last sequence of each batch. */
+/** Segments of batches; returns the last sequence of each batch. */
 async function makeJournal(directory: string, batches = [5, 1, 3, 1, 4], segments = 5): Promise<number[]> {
   const ends: number[] = [];
   for (let segment = 0; segment < segments; segment++) {
@@ -32,8 +43,37 @@ async function makeJournal(directory: string, batches = [5, 1, 3, 1, 4], segment
   return ends;
 }
 
-/** Opens it, checks every record, appends more, and checks again. Returns the last sequence that was there. */
-async function expectWhole(directory: string, first = 1): Promise<number> {
+/** One with five segments and 70 records, and where its batches end. Only copied. */
+const specimen = { directory: '', ends: [0] };
+
+beforeAll(async () => {
+  specimen.directory = mkdtempSync(join(fast, 'ackgate-cut-'));
+  specimen.ends.push(...(await makeJournal(specimen.directory)));
+  expect(specimen.ends.at(-1)).toBe(70);
+  return () => rmSync(specimen.directory, { recursive: true });
+});
+
+function copyOf(directory = specimen.directory): string {
+  const copy = temporaryDirectory(fast);
+  cpSync(directory, copy, { recursive: true });
+  return copy;
+}
+
+/** Recovers it, as opening does, and checks every record. Returns the last sequence. */
+function recoverWhole(directory: string, first = 1): number {
+  const { recovered } = recover(directory, 1);
+  expect(recovered.firstSequence).toBe(first);
+  let next = first;
+  for (const { sequence, payload } of replay(directory, first, recovered.lastSequence)) {
+    if (sequence !== next || !payloadOf(sequence).equals(payload)) expect.fail(`record ${next} is wrong`);
+    next++;
+  }
+  expect(next - 1).toBe(recovered.lastSequence);
+  return recovered.lastSequence;
+}
+
+/** The same with all that belongs to it; appends more, and checks again. */
+async function openWhole(directory: string, first = 1): Promise<number> {
   const journal = await FileJournal.open({ directory });
   expect(journal.firstSequence).toBe(first);
   const last = expectRecords(journal);
@@ -43,26 +83,24 @@ async function expectWhole(directory: string, first = 1): Promise<number> {
   return last;
 }
 
-function copyOf(directory: string): string {
-  const copy = temporaryDirectory(fast);
-  cpSync(directory, copy, { recursive: true });
-  return copy;
-}
+const keptOf = (after: number) => specimen.ends.findLast((end) => end <= after)!;
 
-test('what is above the cut is gone, what is not is there, and a batch is kept or cut whole', async () => {
-  const directory = temporaryDirectory(fast);
-  const ends = [0, ...(await makeJournal(directory))];
-  expect(ends.at(-1)).toBe(70);
+test('what is above the cut is gone, what is not is there, and a batch is kept or cut whole', () => {
   for (let after = 0; after <= 72; after++) {
-    const copy = copyOf(directory);
-    const kept = ends.findLast((end) => end <= after)!;
-    expect(await cutJournal(copy, after)).toBe(kept);
+    const copy = copyOf();
+    expect(cutLocked(copy, after)).toBe(keptOf(after));
     // Nothing but a journal is left.
     expect(readdirSync(copy).filter((name) => !name.endsWith('.segment'))).toEqual(['journal', 'lock']);
-    expect(await cutJournal(copy, after)).toBe(kept);
-    expect(await expectWhole(copy)).toBe(kept);
+    expect(cutLocked(copy, after)).toBe(keptOf(after));
+    expect(recoverWhole(copy)).toBe(keptOf(after));
     rmSync(copy, { recursive: true });
   }
+});
+
+test.each([70, 45, 28, 0])('a journal cut at %i is opened, and goes on', async (after) => {
+  const copy = copyOf();
+  expect(await cutJournal(copy, after)).toBe(keptOf(after));
+  expect(await openWhole(copy)).toBe(keptOf(after));
 });
 
 test('group commit: a cut in the middle of a group of many batches', async () => {
@@ -75,16 +113,13 @@ test('group commit: a cut in the middle of a group of many batches', async () =>
   await journal.flush();
   await journal.close();
   for (const after of [49, 31, 30, 1, 0]) {
-    expect(await cutJournal(directory, after)).toBe(after);
-    const again = await FileJournal.open({ directory });
-    expect(expectRecords(again)).toBe(after);
-    await again.close();
+    expect(cutLocked(directory, after)).toBe(after);
+    expect(recoverWhole(directory)).toBe(after);
   }
 });
 
 test('another history can be written behind a cut', async () => {
-  const directory = temporaryDirectory(fast);
-  await makeJournal(directory);
+  const directory = copyOf();
   expect(await cutJournal(directory, 33)).toBe(33);
   const journal = await FileJournal.open({ directory });
   const others = Array.from({ length: 40 }, (_, i) => Buffer.from(`another ${i}`));
@@ -105,16 +140,15 @@ test('the torn tail of a process that was killed is cut with the rest, or off wh
   const last = join(directory, segmentNames(directory).at(-1)!);
   truncateSync(last, readFileSync(last).length - 60);
   const copy = copyOf(directory);
-  expect(await cutJournal(directory, 99)).toBe(10);
-  expect(await expectWhole(directory)).toBe(10);
-  expect(await cutJournal(copy, 7)).toBe(0);
-  expect(await expectWhole(copy)).toBe(0);
+  expect(cutLocked(directory, 99)).toBe(10);
+  expect(recoverWhole(directory)).toBe(10);
+  expect(cutLocked(copy, 7)).toBe(0);
+  expect(recoverWhole(copy)).toBe(0);
 });
 
 describe('refused', () => {
   test('before the oldest record; a journal that was pruned can be emptied', async () => {
-    const directory = temporaryDirectory(fast);
-    await makeJournal(directory);
+    const directory = copyOf();
     const journal = await FileJournal.open({ directory });
     expect(await journal.truncateBefore(31)).toBe(29);
     await journal.close();
@@ -124,9 +158,9 @@ describe('refused', () => {
         message: expect.stringContaining('28 (before the oldest kept) or more'),
       });
     }
-    expect(await expectWhole(directory, 29)).toBe(70);
+    expect(recoverWhole(directory, 29)).toBe(70);
     expect(await cutJournal(directory, 28)).toBe(28);
-    expect(await expectWhole(directory, 29)).toBe(28);
+    expect(await openWhole(directory, 29)).toBe(28);
   });
 
   test('while somebody has it open', async () => {
@@ -150,8 +184,7 @@ describe('refused', () => {
   });
 
   test('damage, with every file as it was', async () => {
-    const directory = temporaryDirectory(fast);
-    await makeJournal(directory);
+    const directory = copyOf();
     const damagedFile = join(directory, segmentNames(directory)[1]!);
     const bytes = readFileSync(damagedFile);
     bytes[200]! ^= 1;
@@ -178,21 +211,21 @@ test.each(cuts)(
     const directory = temporaryDirectory(fast);
     const ends = [0, ...(await makeJournal(directory))];
     const kept = ends.findLast((end) => end <= after)!;
-    const { length } = await withDisk(() => cutJournal(copyOf(directory), after));
+    const { length } = await withDisk(async () => cutLocked(copyOf(), after));
     expect(length).toBeGreaterThan(after === 70 ? 3 : 6);
     let before = 70;
     for (let crashAt = 0; crashAt < length; crashAt++) {
-      const copy = copyOf(directory);
-      const { length: done } = await withDisk(() => cutJournal(copy, after), crashAt);
+      const copy = copyOf();
+      const { length: done } = await withDisk(async () => cutLocked(copy, after), crashAt);
       expect(done).toBe(crashAt);
       const other = copyOf(copy);
       // As opening finds it: less and less, and at no time less than what is to be kept.
-      const left = await expectWhole(copy);
+      const left = recoverWhole(copy);
       expect(left).toBeGreaterThanOrEqual(kept);
       expect(left).toBeLessThanOrEqual(before);
       before = left;
-      expect(await cutJournal(other, after)).toBe(kept);
-      expect(await expectWhole(other)).toBe(kept);
+      expect(cutLocked(other, after)).toBe(kept);
+      expect(recoverWhole(other)).toBe(kept);
       rmSync(copy, { recursive: true });
       rmSync(other, { recursive: true });
     }
@@ -201,10 +234,9 @@ test.each(cuts)(
 );
 
 test('a power cut: nothing is changed before what was changed before it is durable', async () => {
-  const directory = temporaryDirectory(fast);
-  await makeJournal(directory);
+  const directory = copyOf();
   const segments = segmentNames(directory);
-  const calls = await withDisk(() => cutJournal(directory, 34));
+  const calls = await withDisk(async () => cutLocked(directory, 34));
   const text = ({ name, file }: DiskCall) => `${name.replace('Sync', '')} ${file}`;
   const directoryName = directory.slice(directory.lastIndexOf('/') + 1);
   const empty = '00000000000000000071.segment';
@@ -231,22 +263,20 @@ test('a power cut: nothing is changed before what was changed before it is durab
 });
 
 test('kill -9 at any call on the disk', async () => {
-  const directory = temporaryDirectory(fast);
-  await makeJournal(directory, [5, 1, 3], 3);
-  let before = 27;
+  let before = 70;
   let kills = 0;
-  for (let call = 0; ; call += 2) {
-    const copy = copyOf(directory);
-    const { lines, signal, errors } = await runFixture('journal-cut.mjs', [copy, '10', String(call)])
+  for (let call = 1; ; call += 3) {
+    const copy = copyOf();
+    const { lines, signal, errors } = await runFixture('journal-cut.mjs', [copy, '34', String(call)])
       .finished;
     expect(errors).toBe('');
-    const left = await expectWhole(copy);
+    const left = recoverWhole(copy);
     expect(left).toBeLessThanOrEqual(before);
-    expect(left).toBeGreaterThanOrEqual(9);
+    expect(left).toBeGreaterThanOrEqual(34);
     before = left;
     if (signal === null) {
-      expect(lines).toEqual(['cut 9']);
-      expect(left).toBe(9);
+      expect(lines).toEqual(['cut 34']);
+      expect(left).toBe(34);
       break;
     }
     expect(signal).toBe('SIGKILL');

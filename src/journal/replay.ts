@@ -25,8 +25,8 @@ function* replaySegment(segment: SegmentFile, from: number, to: number): Generat
   if (typeof header === 'string') throw damaged(segment.path, 0, header);
   const scanner = new SegmentScanner(file, header);
   while (scanner.next()) {
-    const { sequence, payload } = scanner;
-    if (sequence >= from) yield { sequence, payload };
+    const { sequence, payload, goesOn } = scanner;
+    if (sequence >= from) yield goesOn ? { sequence, payload, goesOn } : { sequence, payload };
     // What follows is not durable yet and may be half written.
     if (sequence === to) return to + 1;
   }

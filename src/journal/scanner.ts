@@ -22,6 +22,8 @@ export interface Fault {
 export class SegmentScanner {
   /** Sequence of the record that `next` found. */
   sequence: number;
+  /** Whether its batch goes on with the next record. */
+  goesOn = false;
   /** Set when `next` returned false because of what it found, not because the file ended. */
   fault: Fault | null = null;
   /** Where the last whole batch ends: what may be kept. */
@@ -112,7 +114,8 @@ export class SegmentScanner {
     this.#payloadEnd = this.#payloadAt + length;
     this.#at = end;
     this.#groupLeft--;
-    if (word < batchGoesOn) {
+    this.goesOn = word >= batchGoesOn;
+    if (!this.goesOn) {
       this.wholeEnd = end;
       this.wholeSequence = sequence;
       this.wholeGroup = this.#group;
