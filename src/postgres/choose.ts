@@ -1,0 +1,103 @@
+import { AckgateError } from '../errors.js';
+import type { AskedServer, ServerStanding } from './standing.js';
+
+/** What decides between several servers that take writes: the one promoted last; of one history, the one taken last. */
+export interface Claim {
+  readonly timeline: number | null;
+  readonly generation: number | null;
+}
+
+/** Above 0 when `a` is the primary rather than `b`. */
+export function compareClaims(a: Claim, b: Claim): number {
+  return (a.timeline ?? 0) - (b.timeline ?? 0) || (a.generation ?? 0) - (b.generation ?? 0);
+}
+
+/**
+ * The server that is the primary.
+ *
+ * @throws ERR_ACKGATE_POSTGRES_CREDENTIALS, _UNREACHABLE, _VERSION, _SCHEMA, _STANDBY; ERR_ACKGATE_SUPERSEDED when it can't
+ *   be told which one it is
+ */
+export function choosePrimary(asked: readonly AskedServer[]): ServerStanding {
+  const errors = asked.flatMap((one) => ('error' in one ? [one.error] : []));
+  // One that is away will be back; what else there is wrong with a server would show after a failover only.
+  const wrong = errors.find(({ code }) => code !== 'ERR_ACKGATE_POSTGRES_UNREACHABLE');
+  if (wrong !== undefined) throw wrong;
+  const standings = asked.flatMap((one) => ('standing' in one ? [one.standing] : []));
+  if (standings.length === 0) {
+    const reasons = errors.map(({ message }) => message).join('; ');
+    throw new AckgateError('ERR_ACKGATE_POSTGRES_UNREACHABLE', `no server answers: ${reasons}`);
+  }
+  const primaries = standings.filter(({ isPrimary }) => isPrimary).sort((a, b) => compareClaims(b, a));
+  if (primaries.length === 0) throw onlyStandbys(standings, errors);
+  const [first, second] = primaries;
+  if (second !== undefined && compareClaims(first, second) === 0) throw twoPrimaries(first, second);
+  return first;
+}
+
+/**
+ * Whether the one that was chosen may be opened, by what the others say.
+ *
+ * @throws ERR_ACKGATE_SUPERSEDED, ERR_ACKGATE_POSTGRES_UNSAFE, ERR_ACKGATE_CLOCK_SKEW
+ */
+export function checkStandings(
+  chosen: ServerStanding,
+  asked: readonly AskedServer[],
+  clockSkewMaxMs: number,
+): void {
+  for (const one of asked) {
+    if (!('standing' in one)) continue;
+    const { server, fsync, clockSkewMs, generation } = one.standing;
+    if ((generation ?? 0) > (chosen.generation ?? 0)) {
+      throw new AckgateError(
+        'ERR_ACKGATE_SUPERSEDED',
+        `${server} has generation ${generation} of the journal, but ${chosen.server}, which takes writes, only ` +
+          `${chosen.generation ?? 0}: it is not the primary any more, or not yet`,
+      );
+    }
+    if (!fsync) {
+      throw new AckgateError(
+        'ERR_ACKGATE_POSTGRES_UNSAFE',
+        `PostgreSQL server ${server} runs with fsync off: what it calls durable is not`,
+      );
+    }
+    if (Math.abs(clockSkewMs) > clockSkewMaxMs) {
+      throw new AckgateError(
+        'ERR_ACKGATE_CLOCK_SKEW',
+        `the clock of ${server} is ${Math.round(Math.abs(clockSkewMs))} ms ` +
+          `${clockSkewMs > 0 ? 'ahead of' : 'behind'} ours; clockSkewMaxMs is ${clockSkewMaxMs}`,
+      );
+    }
+  }
+}
+
+/** @throws ERR_ACKGATE_REPLICA_AHEAD when a standby has more of the journal than its primary, with `last` as its last */
+export function checkNoneAhead(chosen: ServerStanding, last: number, asked: readonly AskedServer[]): void {
+  for (const one of asked) {
+    if (!('standing' in one)) continue;
+    const { server, isPrimary, lastSequence } = one.standing;
+    if (isPrimary || lastSequence <= last) continue;
+    throw new AckgateError(
+      'ERR_ACKGATE_REPLICA_AHEAD',
+      `the standby ${server} has the journal up to ${lastSequence}, ${chosen.server}, which takes writes, only up ` +
+        `to ${last}: stop ${chosen.server} and promote ${server}`,
+    );
+  }
+}
+
+function onlyStandbys(standings: readonly ServerStanding[], errors: readonly AckgateError[]): AckgateError {
+  const names = standings.map(({ server }) => server).join(', ');
+  const others = errors.map(({ message }) => `; ${message}`).join('');
+  return new AckgateError(
+    'ERR_ACKGATE_POSTGRES_STANDBY',
+    `only standbys were found (${names}): none of the servers takes writes${others}`,
+  );
+}
+
+function twoPrimaries(a: ServerStanding, b: ServerStanding): AckgateError {
+  return new AckgateError(
+    'ERR_ACKGATE_SUPERSEDED',
+    `both ${a.server} and ${b.server} take writes, on timeline ${a.timeline} and in generation ${a.generation ?? 0}: ` +
+      'stop the one that is not to be the primary',
+  );
+}

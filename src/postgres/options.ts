@@ -1,0 +1,128 @@
+import { AckgateError, AckgateRangeError } from '../errors.js';
+import { MAX_CLUSTER_SIZE } from '../policy/index.js';
+import { argument, boolean, checkLogger, integer, text } from '../shared/checks.js';
+import { type Logger, silentLogger } from '../shared/logger.js';
+import { safeLogger } from '../shared/safe-logger.js';
+import { type CheckedServers, checkServers, type PostgresServers } from './servers.js';
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+/** A standby whose cursors count: its `application_name` in `primary_conninfo`, which becomes the node's name. */
+export interface PostgresStandby {
+  readonly name: string;
+  /** Its failure zone, for policies that count zones. */
+  readonly zone?: string;
+}
+
+export interface PostgresJournalOptions extends PostgresServers {
+  /** Name of this instance: who holds the journal, in messages and in the table `generation`. */
+  readonly node: string;
+  /** The standbys that count, at most 15 (default: none). Others may follow too; they don't. */
+  readonly standbys?: readonly (string | PostgresStandby)[];
+  /** Take the journal from another instance that has it open on this server (default false). */
+  readonly takeOver?: boolean;
+  /** Most that a server's clock may differ from ours, in milliseconds (default 5000). */
+  readonly clockSkewMaxMs?: number;
+  /** Buffer between the engine's thread and the writer, a power of two, 64 KiB … 64 MiB (default 8 MiB). */
+  readonly bufferBytes?: number;
+  /** Largest payload, 1 byte … half of the buffer (default 1 MiB, or half of the buffer). */
+  readonly recordBytesMax?: number;
+  /** Sequence of the first record of a journal that is new, 1 … 2^52 (default 1). */
+  readonly firstSequence?: number;
+  /** Where log lines go (default: nowhere). */
+  readonly logger?: Logger;
+}
+
+export interface CheckedJournalOptions {
+  readonly servers: CheckedServers;
+  readonly node: string;
+  readonly standbys: readonly PostgresStandby[];
+  readonly takeOver: boolean;
+  readonly clockSkewMaxMs: number;
+  readonly bufferBytes: number;
+  readonly recordBytesMax: number;
+  readonly firstSequence: number;
+}
+
+const names = [
+  'servers',
+  'password',
+  'tls',
+  'schema',
+  'node',
+  'standbys',
+  'takeOver',
+  'clockSkewMaxMs',
+  'bufferBytes',
+  'recordBytesMax',
+  'firstSequence',
+  'logger',
+];
+const nameCharsMax = 63;
+
+export async function checkJournalOptions(options: PostgresJournalOptions): Promise<CheckedJournalOptions> {
+  checkKeys('options', options, names);
+  const { takeOver = false, clockSkewMaxMs = 5000, bufferBytes = 8 * MiB, firstSequence = 1 } = options;
+  const node = text('node', options.node, nameCharsMax);
+  const standbys = checkStandbys(options.standbys ?? [], node);
+  boolean('takeOver', takeOver);
+  if (typeof clockSkewMaxMs !== 'number') throw argument('clockSkewMaxMs', 'a number of milliseconds');
+  if (!(clockSkewMaxMs >= 0)) throw outOfRange('clockSkewMaxMs', 'milliseconds from 0 on', clockSkewMaxMs);
+  integer('bufferBytes', bufferBytes, 64 * KiB, 64 * MiB);
+  if ((bufferBytes & (bufferBytes - 1)) !== 0) {
+    const message = `bufferBytes must be a power of two, got ${bufferBytes}`;
+    throw new AckgateRangeError('ERR_ACKGATE_NOT_POWER_OF_TWO', message);
+  }
+  const recordBytesMax = options.recordBytesMax ?? Math.min(MiB, bufferBytes / 2);
+  integer('recordBytesMax', recordBytesMax, 1, bufferBytes / 2);
+  integer('firstSequence', firstSequence, 1, 2 ** 52);
+  const servers = await checkServers(options);
+  return {
+    servers,
+    node,
+    standbys,
+    takeOver,
+    clockSkewMaxMs,
+    bufferBytes,
+    recordBytesMax,
+    firstSequence,
+  };
+}
+
+export function loggerOf(logger: Logger | undefined): Logger {
+  return logger === undefined ? silentLogger : safeLogger(checkLogger(logger));
+}
+
+export function checkKeys(what: string, value: unknown, known: readonly string[]): void {
+  if (typeof value !== 'object' || value === null) throw argument(what, 'an object');
+  const unknown = Object.keys(value).find((key) => !known.includes(key));
+  if (unknown === undefined) return;
+  throw new AckgateError(
+    'ERR_ACKGATE_UNKNOWN_OPTION',
+    `unknown option "${unknown}" in ${what}: known are ${known.join(', ')}`,
+  );
+}
+
+function checkStandbys(given: readonly (string | PostgresStandby)[], node: string): PostgresStandby[] {
+  if (!Array.isArray(given) || given.length >= MAX_CLUSTER_SIZE) {
+    throw argument('standbys', `an array of at most ${MAX_CLUSTER_SIZE - 1} names`);
+  }
+  const standbys = given.map((one, i): PostgresStandby => {
+    if (typeof one === 'string') return { name: text(`standbys[${i}]`, one, nameCharsMax) };
+    checkKeys(`standbys[${i}]`, one, ['name', 'zone']);
+    const name = text(`standbys[${i}].name`, one.name, nameCharsMax);
+    return one.zone === undefined ? { name } : { name, zone: text(`standbys[${i}].zone`, one.zone, 63) };
+  });
+  const all = [node, ...standbys.map(({ name }) => name)];
+  const twice = all.find((name, i) => all.indexOf(name) !== i);
+  if (twice === undefined) return standbys;
+  throw new AckgateError(
+    'ERR_ACKGATE_NODE_TWICE',
+    `two nodes are named "${twice}": node and standbys must all have different names`,
+  );
+}
+
+function outOfRange(name: string, what: string, value: number): AckgateRangeError {
+  return new AckgateRangeError('ERR_ACKGATE_OUT_OF_RANGE', `${name} must be ${what}, got ${value}`);
+}

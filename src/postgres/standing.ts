@@ -1,0 +1,138 @@
+import { setTimeout as passed } from 'node:timers/promises';
+import { AckgateError } from '../errors.js';
+import type { ServerSettings } from './client.js';
+import { Connection } from './connection.js';
+import { connectError } from './fault.js';
+import { parseLsn } from './lsn-map.js';
+import { isMade } from './schema.js';
+import { checkServers, type PostgresServers } from './servers.js';
+
+/** What a server says of itself. */
+export interface ServerStanding {
+  /** `host:port/database` */
+  readonly server: string;
+  /** Whether it takes writes. */
+  readonly isPrimary: boolean;
+  /** Such as 150008. */
+  readonly version: number;
+  /** History of the write-ahead log, one more with each promotion; null on a standby. */
+  readonly timeline: number | null;
+  /** How far it has the log: on its disk if it takes writes, received if it is a standby. */
+  readonly logPosition: string;
+  /** The same as a number of bytes, to be compared. */
+  readonly logBytes: number;
+  /** Who took the journal last, and in which generation; null: it has no journal. */
+  readonly generation: number | null;
+  readonly holder: string | null;
+  /** Last record of the journal that can be read there; 0: none. */
+  readonly lastSequence: number;
+  readonly fsync: boolean;
+  /** Its clock minus ours, in milliseconds, as far as the way there and back allows. */
+  readonly clockSkewMs: number;
+}
+
+/** A server that could not be asked, or what it said. */
+export type AskedServer =
+  | { readonly server: string; readonly error: AckgateError }
+  | { readonly server: string; readonly standing: ServerStanding };
+
+/** A standby has what it received only once it has replayed it; it is waited for so long. */
+const replayWaitMs = 2000;
+const replayLookMs = 20;
+const answerMs = 5000;
+const versionMin = 150000;
+
+/** Asks every server, all at once. Never rejects. */
+export function askServers(settings: readonly ServerSettings[], schema: string): Promise<AskedServer[]> {
+  return Promise.all(
+    settings.map(async (server): Promise<AskedServer> => {
+      try {
+        return { server: server.label, standing: await askServer(server, schema) };
+      } catch (error) {
+        return { server: server.label, error: connectError(error, server) };
+      }
+    }),
+  );
+}
+
+/**
+ * What every server says of itself: for choosing the one to promote, which is the standby with the highest `logBytes`
+ * of all that have not been lost. One that does not answer has an `error`.
+ *
+ * @throws ERR_ACKGATE_INVALID_ARGUMENT, ERR_ACKGATE_UNKNOWN_OPTION, ERR_ACKGATE_PEER_MISSING
+ */
+export async function postgresStandings(servers: PostgresServers): Promise<AskedServer[]> {
+  const { settings, schema } = await checkServers(servers);
+  const asked = await askServers(settings, schema);
+  for (const one of asked) {
+    if ('error' in one && one.error.code === 'ERR_ACKGATE_PEER_MISSING') throw one.error;
+  }
+  return asked;
+}
+
+async function askServer(server: ServerSettings, schema: string): Promise<ServerStanding> {
+  const connection = await Connection.open(server, { applicationName: 'ackgate', answerMs });
+  try {
+    const began = Date.now();
+    const { rows } = await connection.query(`select
+      not pg_is_in_recovery() as primary, current_setting('server_version_num')::int as version,
+      current_setting('fsync') = 'on' as fsync, (extract(epoch from clock_timestamp()) * 1000)::float8 as clock,
+      case when not pg_is_in_recovery() then pg_walfile_name(pg_current_wal_flush_lsn()) end as file,
+      coalesce(case when pg_is_in_recovery() then greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
+        else pg_current_wal_flush_lsn() end, '0/0')::text as position`);
+    const clockSkewMs = (rows[0].clock as number) - (began + Date.now()) / 2;
+    const { primary, version, fsync, file, position } = rows[0] as {
+      primary: boolean;
+      version: number;
+      fsync: boolean;
+      file: string | null;
+      position: string;
+    };
+    if (version < versionMin) throw tooOld(server, version);
+    if (!primary) await replayed(connection, position);
+    return {
+      server: server.label,
+      isPrimary: primary,
+      version,
+      timeline: file === null ? null : timelineOf(file),
+      logPosition: position,
+      logBytes: parseLsn(position),
+      ...(await journalOf(connection, schema)),
+      fsync,
+      clockSkewMs,
+    };
+  } finally {
+    await connection.end();
+  }
+}
+
+/** The timeline begins the name of a file of the log. */
+export const timelineOf = (file: string): number => Number.parseInt(file.slice(0, 8), 16);
+
+async function journalOf(connection: Connection, schema: string) {
+  if (!(await isMade(connection, schema))) return { generation: null, holder: null, lastSequence: 0 };
+  const { rows } = await connection.query(
+    `select generation, node, (select last from "${schema}".journal order by first desc limit 1) as last
+      from "${schema}".generation`,
+  );
+  const [{ generation, node, last }] = rows as { generation: string; node: string; last: string | null }[];
+  return { generation: Number(generation), holder: node, lastSequence: Number(last ?? 0) };
+}
+
+async function replayed(connection: Connection, position: string): Promise<void> {
+  const giveUpAt = performance.now() + replayWaitMs;
+  while (performance.now() < giveUpAt) {
+    const { rows } = await connection.query('select coalesce(pg_last_wal_replay_lsn() >= $1, true) as done', [
+      position,
+    ]);
+    if (rows[0].done === true) return;
+    await passed(replayLookMs);
+  }
+}
+
+export function tooOld(server: Pick<ServerSettings, 'label'>, version: number): AckgateError {
+  return new AckgateError(
+    'ERR_ACKGATE_POSTGRES_VERSION',
+    `PostgreSQL server ${server.label} is version ${Math.floor(version / 10000)}; 15 or later is needed`,
+  );
+}

@@ -1,0 +1,210 @@
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import type { DriveMessage } from '../journal/driving.js';
+import { controlWords, Word, writeFailure, writePersisted, writeSupersededBy } from '../journal/memory.js';
+import type { OpenedStage } from '../stage/open-stage.js';
+import { Committer } from './committer.js';
+import { reasonOf } from './fault.js';
+import { GroupReader } from './group-reader.js';
+import type { WriterData, WriterMessage } from './messages.js';
+import { type Opening, openJournal } from './opening.js';
+import { Replication } from './replication.js';
+import { Watcher } from './watcher.js';
+
+/** Of a later ECMAScript than this is compiled for; Node has it. */
+type WaitAsync = (
+  words: Int32Array,
+  index: number,
+  value: number,
+  ms: number,
+) => { async: boolean; value: unknown };
+const { waitAsync } = Atomics as unknown as { waitAsync: WaitAsync };
+
+/** Takes what was appended, has the server make it durable, says so; hears of the standbys and of rivals meanwhile. */
+class Writer {
+  readonly #data: WriterData;
+  readonly #words: Int32Array;
+  readonly #reader: GroupReader;
+  readonly #opening: Opening;
+  readonly #committer: Committer;
+  readonly #replication: Replication;
+  readonly #watcher: Watcher;
+  #lastSequence: number;
+  #stage: OpenedStage | null = null;
+  #isOver = false;
+
+  constructor(data: WriterData, opening: Opening) {
+    const { schema } = data.options.servers;
+    const { connection, office, others, timeline } = opening;
+    this.#data = data;
+    this.#words = controlWords(data.memory);
+    this.#reader = new GroupReader(data.memory);
+    this.#opening = opening;
+    this.#committer = new Committer(connection, schema, office.generation);
+    this.#lastSequence = office.lastSequence;
+    this.#persisted(this.#lastSequence);
+    this.#replication = new Replication({
+      opening,
+      journal: data.options,
+      log: (level, fields, message) => post({ type: 'log', level, fields, message }),
+      superseded: (generation) => this.#superseded(generation, opening.server.label),
+    });
+    this.#watcher = new Watcher({
+      others,
+      schema,
+      mine: { timeline, generation: office.generation },
+      seen: (rival) => this.#superseded(rival.generation, rival.server),
+    });
+    // Also with nothing to write: without its session, another one may take the journal.
+    void connection.lost.then((error) => this.#failed(`the server is lost: ${this.#reason(error)}`));
+  }
+
+  /** Until the journal is closed or has failed: nothing is tried twice. */
+  async run(): Promise<void> {
+    const words = this.#words;
+    try {
+      // What the standbys lacked before this was opened counts too.
+      this.#replication.committed(this.#lastSequence, this.#opening.position);
+      while (!this.#isOver) {
+        if (Atomics.load(words, Word.driving) !== 0) await this.#drive();
+        if (await this.#pause()) continue;
+        // In this order: what was appended before closing is seen.
+        const isClosing = Atomics.load(words, Word.closing) !== 0;
+        if (!this.#reader.isEmpty) await this.#commit();
+        else if (isClosing) this.#isOver = true;
+        else await this.#park();
+      }
+    } catch (error) {
+      this.#failed(this.#reason(error));
+    }
+  }
+
+  async end(): Promise<void> {
+    this.#isOver = true;
+    await Promise.all([this.#replication.end(), this.#watcher.end(), this.#opening.connection.end()]);
+    this.#stage?.close();
+  }
+
+  async #commit(): Promise<void> {
+    const group = this.#reader.take();
+    const last = this.#lastSequence + group.count;
+    // Before any standby can have it.
+    this.#stage?.cursors.primary.issued(last);
+    const position = await this.#committer.commit(this.#lastSequence + 1, group);
+    if (this.#isOver) return;
+    if (position === null) {
+      this.#superseded(0, this.#opening.server.label);
+      return;
+    }
+    this.#lastSequence = last;
+    this.#persisted(last);
+    this.#replication.committed(last, position);
+  }
+
+  /** The stage first: who sees a sequence persisted may rely on the stage having been told. */
+  #persisted(sequence: number): void {
+    this.#stage?.cursors.primary.advance(sequence);
+    writePersisted(this.#words, sequence);
+    if (Atomics.exchange(this.#words, Word.waiting, 0) !== 0) post({ type: 'moved' });
+  }
+
+  /** Takes the stage that was posted before the word was set. */
+  async #drive(): Promise<void> {
+    Atomics.store(this.#words, Word.driving, 0);
+    const { handle } = receiveMessageOnPort(parentPort!)!.message as DriveMessage;
+    let stage: OpenedStage | null = null;
+    try {
+      // Loaded only where it is wanted: it needs the native addon, a journal alone does not.
+      stage = (await import('../stage/open-stage.js')).openStage(handle);
+      stage.cursors.primary.issued(this.#lastSequence);
+      stage.cursors.primary.advance(this.#lastSequence);
+      this.#replication.drive(stage);
+    } catch (error) {
+      stage?.close();
+      post({ type: 'drive-refused', ...told(error) });
+      return;
+    }
+    this.#stage = stage;
+    post({ type: 'driving' });
+  }
+
+  async #pause(): Promise<boolean> {
+    const words = this.#words;
+    const wanted = Atomics.load(words, Word.pausing);
+    if (wanted === 0) return false;
+    if (Atomics.exchange(words, Word.paused, wanted) !== wanted) post({ type: 'moved' });
+    if (Atomics.load(words, Word.driving) === 0) {
+      await waitAsync(words, Word.pausing, wanted, this.#data.parkMs).value;
+    }
+    return true;
+  }
+
+  async #park(): Promise<void> {
+    const words = this.#words;
+    Atomics.store(words, Word.parked, 1);
+    const isWanted =
+      Atomics.load(words, Word.closing) !== 0 ||
+      Atomics.load(words, Word.pausing) !== 0 ||
+      Atomics.load(words, Word.driving) !== 0;
+    if (this.#reader.isEmpty && !isWanted && !this.#isOver) {
+      await waitAsync(words, Word.parked, 1, this.#data.parkMs).value;
+    }
+    Atomics.store(words, Word.parked, 0);
+  }
+
+  /** Another primary is in office: from here on no cursor moves. `generation` 0: it is not known. */
+  #superseded(generation: number, server: string): void {
+    if (this.#isOver) return;
+    const mine = this.#opening.office.generation;
+    writeSupersededBy(this.#words, Math.max(generation, mine + 1));
+    this.#failed(`another primary has taken over on ${server}; here generation ${mine} was in force`);
+  }
+
+  /** The first reason counts. */
+  #failed(reason: string): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#replication.stop();
+    writeFailure(this.#data.memory, reason);
+    post({ type: 'moved' });
+    // A commit under way may never be answered.
+    this.#opening.connection.destroy();
+    Atomics.store(this.#words, Word.parked, 0);
+    Atomics.notify(this.#words, Word.parked);
+    Atomics.notify(this.#words, Word.pausing);
+  }
+
+  #reason(error: unknown): string {
+    return reasonOf(error, this.#opening.server);
+  }
+}
+
+function post(message: WriterMessage): void {
+  parentPort!.postMessage(message);
+}
+
+/** An error as it is posted. */
+function told(error: unknown): { code: string | null; message: string } {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return { code: code?.startsWith('ERR_ACKGATE_') === true ? code : null, message };
+}
+
+async function open(data: WriterData): Promise<Writer | null> {
+  try {
+    const opening = await openJournal(data.options);
+    const { generation, firstSequence, lastSequence } = opening.office;
+    const writer = new Writer(data, opening);
+    const server = data.options.servers.settings.indexOf(opening.server);
+    post({ type: 'opened', server, generation, firstSequence, lastSequence });
+    return writer;
+  } catch (error) {
+    post({ type: 'refused', ...told(error) });
+    return null;
+  }
+}
+
+const data = workerData as WriterData;
+const writer = await open(data);
+if (writer !== null) {
+  await writer.run();
+  await writer.end();
+}

@@ -1,0 +1,116 @@
+import { describe, expect, test } from 'vitest';
+import { Committer } from '#ackgate/postgres/committer.js';
+import { Connection } from '#ackgate/postgres/connection.js';
+import { PostgresJournal } from '#ackgate/postgres/index.js';
+import { parseLsn } from '#ackgate/postgres/lsn-map.js';
+import { checkServers } from '#ackgate/postgres/servers.js';
+import { payloadOf } from './fixtures/journal-payload.mjs';
+import { journalContract, recordsOf } from './support/journal-contract.js';
+import { realPostgres } from './support/real-servers.js';
+
+const cluster = (await realPostgres({ standbys: 0 }))!;
+let schemas = 0;
+
+/** A schema for each test: one journal of its own. */
+const newSchema = () => `journal_${++schemas}`;
+
+describe.skipIf(cluster === null)('PostgreSQL', () => {
+  journalContract('PostgreSQL', async () => {
+    const options = { servers: cluster.urls, node: 'one', schema: newSchema(), bufferBytes: 1024 * 1024 };
+    return {
+      open: () => PostgresJournal.open(options),
+      elsewhere: { module: '#ackgate/postgres/index.js', name: 'PostgresJournal', options },
+      commits: async () => Number(await cluster.sql(0, `select count(*) from ${options.schema}.journal`)),
+      breakIt: async () => {
+        await cluster.sql(
+          0,
+          `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'ackgate one'`,
+        );
+        return async () => {};
+      },
+    };
+  });
+
+  test('a commit is answered with a position of the log behind its commit record', async () => {
+    const schema = newSchema();
+    const journal = await PostgresJournal.open({ servers: cluster.urls, node: 'one', schema });
+    await journal.close();
+    await cluster.sql(0, 'create extension pg_walinspect');
+    const { settings } = await checkServers({ servers: cluster.urls });
+    const connection = await Connection.open(settings[0]!, { applicationName: 'test' });
+    try {
+      await connection.query('set synchronous_commit = local');
+      const committer = new Committer(connection, schema, journal.epoch);
+      const began = await cluster.sql(0, 'select pg_current_wal_lsn()');
+      const position = await committer.commit(1, { count: 1, records: Buffer.alloc(5) });
+      const commits = await cluster.sql(
+        0,
+        `select end_lsn from pg_get_wal_records_info_till_end_of_wal('${began}') where record_type = 'COMMIT' and
+          xid = (select xmin from ${schema}.journal where first = 1)`,
+      );
+      expect(position).toBeGreaterThanOrEqual(parseLsn(commits));
+      // In another generation nothing is written.
+      const other = new Committer(connection, schema, journal.epoch + 1);
+      expect(await other.commit(2, { count: 1, records: Buffer.alloc(5) })).toBeNull();
+      expect(await cluster.sql(0, `select count(*) from ${schema}.journal`)).toBe('1');
+    } finally {
+      await connection.end();
+    }
+  });
+
+  test('the view has a row for each record, for people who look with psql', async () => {
+    const schema = newSchema();
+    const journal = await PostgresJournal.open({ servers: cluster.urls, node: 'one', schema });
+    journal.appendBatch(['one', '', 'three'].map((text) => Buffer.from(text)));
+    journal.append(Buffer.alloc(70_000, 7));
+    await journal.flush();
+    await journal.close();
+    const rows = await cluster.sql(
+      0,
+      `select sequence, goes_on, length(payload), left(convert_from(payload, 'utf8'), 5) from ${schema}.records where sequence < 4`,
+    );
+    expect(rows.split('\n')).toEqual(['1|t|3|one', '2|t|0|', '3|f|5|three']);
+    expect(await cluster.sql(0, `select length(payload) from ${schema}.records where sequence = 4`)).toBe(
+      '70000',
+    );
+  });
+
+  test('replay says which records of a batch go on, and what is missing', async () => {
+    const schema = newSchema();
+    const journal = await PostgresJournal.open({ servers: cluster.urls, node: 'one', schema });
+    for (let group = 0; group < 3; group++) {
+      journal.appendBatch([payloadOf(1), payloadOf(2)]);
+      await journal.flush();
+    }
+    const records = await recordsOf(journal);
+    expect(records.map(({ goesOn = false }) => goesOn)).toEqual([true, false, true, false, true, false]);
+    await cluster.sql(0, `delete from ${schema}.journal where first = 3`);
+    await expect(recordsOf(journal)).rejects.toMatchObject({
+      code: 'ERR_ACKGATE_JOURNAL_DAMAGED',
+      message: expect.stringContaining('sequences 3 to 4 are missing'),
+    });
+    await cluster.sql(0, `update ${schema}.journal set records = substring(records for 6) where first = 5`);
+    await expect(recordsOf(journal, 5)).rejects.toMatchObject({ code: 'ERR_ACKGATE_JOURNAL_DAMAGED' });
+    await journal.close();
+  });
+
+  test('truncation keeps the last group, so that the sequences go on', async () => {
+    const schema = newSchema();
+    const options = { servers: cluster.urls, node: 'one', schema, firstSequence: 101 };
+    const journal = await PostgresJournal.open(options);
+    for (let group = 0; group < 3; group++) {
+      journal.appendBatch([payloadOf(1), payloadOf(2)]);
+      await journal.flush();
+    }
+    expect([journal.firstSequence, journal.lastSequence]).toEqual([101, 106]);
+    expect(await journal.truncateBefore(104)).toBe(103);
+    expect(await journal.truncateBefore(107)).toBe(105);
+    await expect(journal.truncateBefore(108)).rejects.toMatchObject({ code: 'ERR_ACKGATE_SEQUENCE' });
+    expect(() => journal.replay(104)).toThrow(expect.objectContaining({ code: 'ERR_ACKGATE_SEQUENCE' }));
+    await journal.close();
+    const again = await PostgresJournal.open({ ...options, firstSequence: 1 });
+    expect([again.firstSequence, again.lastSequence]).toEqual([105, 106]);
+    expect((await recordsOf(again)).map(({ sequence }) => sequence)).toEqual([105, 106]);
+    await again.close();
+  });
+});
