@@ -7,6 +7,7 @@ import { addDirectivesCommand } from './directives.js';
 import { addDoctorCommand } from './doctor.js';
 import { addModeCommand } from './mode.js';
 import { addPolicyCommand } from './policy.js';
+import { addReplicaCommand } from './replica.js';
 import { addSimCommand } from './sim.js';
 import { addSoakCommand } from './soak.js';
 import { WrongCall } from './wrong-call.js';
@@ -34,6 +35,7 @@ function createProgram(json: boolean): Command {
   addSoakCommand(program);
   addDirectivesCommand(program);
   addModeCommand(program);
+  addReplicaCommand(program);
   return program;
 }
 

@@ -1,0 +1,72 @@
+import { performance } from 'node:perf_hooks';
+import { AckgateError, type AckgateErrorCode } from '../errors.js';
+import { type Joined, type JoinRequest, joinReplyCodec, joinRequestCodec, type Refused } from './messages.js';
+
+const answerMs = 1_000;
+/** Another process of this name may have died a moment ago; one that lives is heard of for longer than that. */
+const twiceMs = 2_000;
+
+export interface JoinerOptions extends Omit<JoinRequest, 'clock'> {
+  /** Unix milliseconds. */
+  wallClock(): number;
+  /** Whom to ask; null: nobody. */
+  primaryId(): string | null;
+  /** Null: no answer. */
+  ask(primaryId: string, request: Uint8Array, timeoutMs: number): Promise<Uint8Array | null>;
+  joined(primaryId: string, reply: Joined): Promise<void>;
+  fail(error: unknown): void;
+}
+
+/** Asks the primary to be counted, and while it is counted, to stay so: one request at a time. */
+export class Joiner {
+  readonly #options: JoinerOptions;
+  #asking: Promise<void> | null = null;
+  #refusedSince: number | null = null;
+
+  constructor(options: JoinerOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves when nothing is under way. */
+  get over(): Promise<void> {
+    return this.#asking ?? Promise.resolve();
+  }
+
+  /** What an earlier primary said does not count for the next one. */
+  forget(): void {
+    this.#refusedSince = null;
+  }
+
+  ask(): void {
+    this.#asking ??= this.#ask()
+      .catch((error) => this.#options.fail(error))
+      .finally(() => {
+        this.#asking = null;
+      });
+  }
+
+  async #ask(): Promise<void> {
+    const { node, instance, zone, wallClock, primaryId: whom, ask, joined } = this.#options;
+    const primaryId = whom();
+    if (primaryId === null) return;
+    const request = joinRequestCodec.encode({ node, instance, zone, clock: wallClock() });
+    const data = await ask(primaryId, request, answerMs);
+    if (data === null || whom() !== primaryId) return;
+    const reply = joinReplyCodec.decode(data);
+    if (typeof reply === 'string') return;
+    if (reply.type === 'refused') {
+      this.#onRefused(reply);
+      return;
+    }
+    this.#refusedSince = null;
+    await joined(primaryId, reply);
+  }
+
+  #onRefused({ code, message }: Refused): void {
+    this.#refusedSince ??= performance.now();
+    if (code === 'ERR_ACKGATE_NODE_TWICE' && performance.now() - this.#refusedSince < twiceMs) return;
+    this.#options.fail(
+      new AckgateError((code ?? 'ERR_ACKGATE_INVALID_ARGUMENT') as AckgateErrorCode, message),
+    );
+  }
+}

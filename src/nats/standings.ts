@@ -1,0 +1,56 @@
+import { connectNats } from './connect.js';
+import { moreUpToDate } from './history.js';
+import { subjectsOf } from './messages.js';
+import { askEverybody } from './office.js';
+import { checkClusterName } from './options.js';
+import { checkServers, type NatsServers } from './servers.js';
+
+/** How far a replica's journal goes. */
+export interface NatsStanding {
+  readonly node: string;
+  readonly zone: string | null;
+  /** Term and sequence of its last record; 0: it has none. */
+  readonly lastTerm: number;
+  readonly last: number;
+  /** No other replica that answered has more: make it the primary when there is none. Several may be equal. */
+  readonly isFurthest: boolean;
+}
+
+export interface NatsStandings {
+  /** Who is in office, or null. */
+  readonly primary: { readonly node: string; readonly term: number; readonly last: number } | null;
+  /** All replicas that answered, the furthest first. */
+  readonly replicas: readonly NatsStanding[];
+}
+
+/**
+ * Asks a cluster who is primary and how far each replica is. What does not answer within 300 ms is not in it.
+ *
+ * @throws ERR_ACKGATE_NATS_UNREACHABLE, ERR_ACKGATE_NATS_CREDENTIALS, ERR_ACKGATE_PEER_MISSING,
+ *   ERR_ACKGATE_INVALID_ARGUMENT
+ */
+export async function natsStandings(options: NatsServers & { cluster: string }): Promise<NatsStandings> {
+  const servers = await checkServers(options);
+  const cluster = checkClusterName(options.cluster);
+  const { client, connection } = await connectNats(servers, `ackgate ${cluster} standings`);
+  try {
+    const { primaries, standings } = await askEverybody(client, connection, subjectsOf(cluster));
+    const [primary = null] = [...primaries].sort((a, b) => b.term - a.term);
+    const ends = standings.map(({ lastTerm, last }) => ({ term: lastTerm, last }));
+    const replicas = standings
+      .map(({ node, zone, lastTerm, last }) => ({
+        node,
+        zone,
+        lastTerm,
+        last,
+        isFurthest: !ends.some((end) => moreUpToDate(end, { term: lastTerm, last })),
+      }))
+      .sort((a, b) => b.lastTerm - a.lastTerm || b.last - a.last || (a.node < b.node ? -1 : 1));
+    return {
+      primary: primary && { node: primary.node, term: primary.term, last: primary.last },
+      replicas,
+    };
+  } finally {
+    await connection.close();
+  }
+}
