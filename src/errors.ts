@@ -115,6 +115,9 @@ export const ackgateErrorCodes = [
   // directives
   'ERR_ACKGATE_DIRECTIVES_INVALID',
   'ERR_ACKGATE_DIRECTIVES_STALE',
+  // mode store
+  'ERR_ACKGATE_MODE_INVALID',
+  'ERR_ACKGATE_MODE_STALE',
   // admin
   'ERR_ACKGATE_ADMIN_LISTEN',
   'ERR_ACKGATE_ADMIN_UNREACHABLE',

@@ -15,7 +15,13 @@ const madeElsewhere: Record<string, string> = {
   'supervisor/supervisor.ts: `connection ${outcome}`': 'connection …',
 };
 /** Calls that pass on a line which was written elsewhere. */
-const passingOn = ['shared/safe-logger.ts', 'stage/events.ts', 'admin/audit.ts'];
+const passingOn = [
+  'shared/safe-logger.ts',
+  'stage/events.ts',
+  'admin/audit.ts',
+  'nats/nats-journal.ts',
+  'postgres/start-writer.ts',
+];
 /** Methods that log, and with which level. */
 const audits: Record<string, string> = { done: 'info', unconfirmed: 'warn' };
 
@@ -50,7 +56,11 @@ function levelOf(call: ts.CallExpression): string | null {
     const of = expression.expression.getText();
     if (levels.includes(name.text) && /logger$/i.test(of)) return name.text;
     if (name.text in audits && /\baudit$/.test(of)) return audits[name.text];
-    if (name.text === '#log' && call.arguments.length === 3 && ts.isStringLiteral(call.arguments[0]))
+    if (
+      ['#log', 'log'].includes(name.text) &&
+      call.arguments.length === 3 &&
+      ts.isStringLiteral(call.arguments[0])
+    )
       return call.arguments[0].text;
   }
   return ts.isElementAccessExpression(expression) && /logger$/i.test(expression.expression.getText())

@@ -70,7 +70,7 @@ describe('publishing a mode', () => {
   });
 
   it('shows what overrides, by whom and until when, with the revision to change it', async () => {
-    const { source, admin, set } = await start();
+    const { source, modes, admin, set } = await start();
     const nothing = { revision: 0, override: null, fallback: 'local', refused: null, lastError: null };
     const first = await admin.ask(mode);
     expect(first.body).toEqual({

@@ -11,6 +11,7 @@ import type { ClientFigures } from './operations.js';
 import { type DemoResult, type Report, summarize } from './report.js';
 import type { ServerConfig, ServerStatus } from './server.js';
 import type { ServerCommand, ServerMessage } from './server-process.js';
+import type { StorageConfig } from './storage.js';
 
 export interface DemoOptions {
   seconds: number;
@@ -21,6 +22,8 @@ export interface DemoOptions {
   backend: ServerConfig['backend'];
   /** Where the journal goes; null: into a directory that is removed afterwards. */
   journal: string | null;
+  /** What keeps the orders (default: files in that directory). */
+  storage?: StorageConfig;
   /** 0: any free one. */
   port: number;
   seed: number;
@@ -77,8 +80,8 @@ class Demo {
   }
 
   async run(directory: string, stop: AbortSignal): Promise<DemoResult> {
-    const { policy, backend, port, clients, admin = null, pauseJournal = null } = this.#options;
-    const config: Omit<ServerConfig, 'adminToken'> = {
+    const { policy, backend, port, clients, storage, admin = null, pauseJournal = null } = this.#options;
+    const config: Omit<ServerConfig, 'adminToken' | 'storage'> = {
       directory,
       port,
       policy,
@@ -88,6 +91,8 @@ class Demo {
     };
     const env = {
       ACKGATE_ADMIN_TOKEN: admin?.token ?? '',
+      // It may have passwords, which arguments would show to every user of the machine.
+      ...(storage && { ACKGATE_STORAGE: JSON.stringify(storage) }),
       // An operator wants to see what is changed, and when.
       ...((admin !== null || pauseJournal !== null) && { ACKGATE_LOG_LEVEL: 'info' }),
     };

@@ -126,9 +126,10 @@ export function textReport(out: NodeJS.WriteStream, { redraw = out.isTTY } = {})
   let before: LiveCounts = { sent: 0, answered: 0, responses: 0 };
   let linesDrawn = 0;
   return {
-    started(status, { clients, rate }, adminUrl) {
+    started(status, { clients, rate, storage }, adminUrl) {
       const fallback = status.fallback === null ? '' : ` (${status.fallback})`;
       out.write(`server      ${status.backend}${fallback}, policy ${status.policy}\n`);
+      out.write(`journal     ${storage?.engine ?? 'file'}, ${status.connectedNodes} nodes\n`);
       out.write(`load        ${plain(rate)} orders/s from ${plain(clients)} clients\n`);
       if (adminUrl !== null) out.write(`live page   ${adminUrl}\n`);
       out.write('\n');

@@ -1,7 +1,8 @@
 /**
  * Entry of the server process: `node server-process.js '{"directory":"…","port":7000,…}'`. Started by another
  * program with an IPC channel it reports there, and ends when the channel does; by hand it prints lines. The admin
- * token comes in the environment, where other users of the machine can't read it: ACKGATE_ADMIN_TOKEN.
+ * token and what keeps the orders may come in the environment, where other users of the machine can't read them:
+ * ACKGATE_ADMIN_TOKEN, and ACKGATE_STORAGE as JSON.
  */
 import { watchSignals } from 'ackgate/supervisor';
 import pino from 'pino';
@@ -29,6 +30,7 @@ const defaults: ServerConfig = {
   backend: 'auto',
   connections: 1024,
   adminToken: process.env.ACKGATE_ADMIN_TOKEN,
+  storage: JSON.parse(process.env.ACKGATE_STORAGE ?? '{"engine":"file"}'),
 };
 const managed = process.send !== undefined;
 /** A parent that shows how things go has no use for lines about it, unless it asks for them. */

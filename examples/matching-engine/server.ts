@@ -2,14 +2,13 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { type Stage, type StageOptions, type StageStatus, startStage } from 'ackgate';
-import type { AdminServer } from 'ackgate/admin';
 import { type Service, type Supervisor, type SupervisorStatus, supervise } from 'ackgate/supervisor';
 import { decodeCommand } from './command-log.js';
 import { Engine } from './engine.js';
-import { type ClientFigures, startOperations } from './operations.js';
+import { type ClientFigures, type Operations, startOperations } from './operations.js';
 import { ResponseTag, requestBytesMax, responseBytes } from './protocol.js';
 import { Requests, type Session } from './requests.js';
-import { openJournal, type PausableJournal, type StorageConfig } from './storage.js';
+import { openStorage, type PausableJournal, type Storage, type StorageConfig } from './storage.js';
 
 export interface ServerConfig {
   /** Where the journal's files are, if it has any. */
@@ -55,7 +54,7 @@ export class MatchingServer {
   readonly #onFailure: (error: Error) => void;
   readonly #server: Server = createServer({ noDelay: true });
   #supervisor: Supervisor<Session> | null = null;
-  #admin: AdminServer | null = null;
+  #operations: Operations | null = null;
   #clientFigures: ClientFigures | null = null;
   #failed = false;
   #closed: Promise<void> | null = null;
@@ -70,8 +69,10 @@ export class MatchingServer {
     onFailure: (error: Error) => void,
     logger?: Logger,
   ): Promise<MatchingServer> {
-    const { directory, storage = { engine: 'file' }, closedOrdersMax } = config;
-    const journal = await openJournal(directory, storage);
+    const { directory, closedOrdersMax } = config;
+    const storage = await openStorage(config.storage ?? { engine: 'file' });
+    storage.checkPolicy(config.policy);
+    const journal = await storage.openJournal(directory);
     let stage: Stage | null = null;
     let server: MatchingServer | null = null;
     try {
@@ -91,7 +92,7 @@ export class MatchingServer {
       });
       await journal.drive(stage);
       server = new MatchingServer(stage, journal, engine, onFailure);
-      await server.#open(config, logger);
+      await server.#open(config, storage, logger);
       return server;
     } catch (error) {
       if (server !== null) {
@@ -125,7 +126,7 @@ export class MatchingServer {
 
   /** Where the live page is, if anywhere. */
   get adminUrl(): string | null {
-    return this.#admin?.url ?? null;
+    return this.#operations?.admin.url ?? null;
   }
 
   /** For the live page. */
@@ -159,14 +160,16 @@ export class MatchingServer {
     this.#supervisor?.hurry();
   }
 
-  async #open({ port, connections, drainMs, ...config }: ServerConfig, logger?: Logger): Promise<void> {
-    const { adminPort, adminToken: token = '' } = config;
+  async #open(config: ServerConfig, storage: Storage, logger?: Logger): Promise<void> {
+    const { port, connections, drainMs, policy, adminPort, adminToken: token = '' } = config;
     const supervisor = () => this.#supervisor ?? undefined;
     if (adminPort !== undefined) {
-      this.#admin = await startOperations({
+      this.#operations = await startOperations({
         stage: this.#stage,
         journal: this.#journal,
         supervisor,
+        policy,
+        storage,
         port: adminPort,
         token,
         logger,
@@ -181,7 +184,7 @@ export class MatchingServer {
       limits: { connections, frameBytes: requestBytesMax },
       drainMs: drainMs ?? drainMsDefault,
       signals: false,
-      ...(this.#admin && { health: this.#admin }),
+      ...(this.#operations && { health: this.#operations.admin }),
       ...(logger && { logger }),
     });
     this.#server.listen({ port, host: '127.0.0.1', backlog: 4096 });
@@ -194,10 +197,11 @@ export class MatchingServer {
         await this.#supervisor.shutdown(this.#failed ? { drainMs: 0 } : {});
       } else {
         await this.#stage.close({ drainMs: 0 });
-        await this.#admin?.close();
+        await this.#operations?.admin.close();
       }
     } finally {
       this.#requests.stop();
+      await this.#operations?.close();
       await this.#journal.close();
     }
   }

@@ -2,13 +2,21 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import { type Policy, resolvePolicy } from '../policy/index.js';
+import { checkEngine, type EngineName, useEngine } from './demo-engine.js';
 import { WrongCall } from './wrong-call.js';
 
 interface DemoOptions {
   seconds: number;
   clients: number;
   rate: number;
-  policy: string;
+  engine: EngineName;
+  servers: string[] | null;
+  standbys: string[] | null;
+  cluster: string;
+  node: string | null;
+  takeOver: boolean;
+  /** Null: the engine's own default. */
+  policy: string | null;
   backend: 'auto' | 'uring' | 'posix';
   journal: string | null;
   port: number;
@@ -21,7 +29,11 @@ interface DemoOptions {
 /** The parts of the example that this command calls; it is compiled on its own, as a user's program. */
 interface Example {
   runDemo(
-    options: Omit<DemoOptions, 'json' | 'adminPort'> & { admin: { port: number; token: string } | null },
+    options: Omit<DemoOptions, 'json' | 'adminPort' | 'policy'> & {
+      policy: string;
+      storage: object;
+      admin: { port: number; token: string } | null;
+    },
     report: unknown,
     stop: AbortSignal,
   ): Promise<{ ok: boolean; problems: string[] }>;
@@ -50,13 +62,51 @@ export function addDemoCommand(program: Command): void {
       wholeNumber('--rate', 1, 1_000_000),
       10_000,
     )
-    .option('--policy <policy>', "a mode such as local, or a policy such as 'persisted>=1'", 'local')
+    .addOption(
+      new Option(
+        '--engine <name>',
+        'what keeps the orders: files of this machine, or servers that replicate them',
+      )
+        .choices(['file', 'postgres', 'nats'])
+        .default('file'),
+    )
+    .option(
+      '--servers <urls>',
+      'of the engine, with commas between them (default: brought up for this run)',
+      list('--servers'),
+      null,
+    )
+    .option(
+      '--standbys <names>',
+      "PostgreSQL's standbys that count (default: standby1,standby2)",
+      list('--standbys'),
+      null,
+    )
+    .option('--cluster <name>', 'of the replicas behind NATS', nonEmpty('--cluster'), 'demo')
+    .option(
+      '--node <name>',
+      "this server's own name among the nodes (default: the host's)",
+      nonEmpty('--node'),
+      null,
+    )
+    .option('--take-over', 'become the primary though another one seems to be there', false)
+    .option(
+      '--policy <policy>',
+      "a mode such as local, or a policy such as 'persisted>=1' (default: local; hybrid where there are replicas)",
+      nonEmpty('--policy'),
+      null,
+    )
     .addOption(
       new Option('--backend <name>', 'how responses are sent')
         .choices(['auto', 'uring', 'posix'])
         .default('auto'),
     )
-    .option('--journal <dir>', 'keep the journal here, and go on from what is in it', nonEmpty, null)
+    .option(
+      '--journal <dir>',
+      'keep the journal here, and go on from what is in it',
+      nonEmpty('--journal'),
+      null,
+    )
     .option(
       '--port <n>',
       'where the server listens, 0 for any free port',
@@ -81,7 +131,9 @@ export function addDemoCommand(program: Command): void {
 }
 
 async function run({ json, adminPort, ...options }: DemoOptions): Promise<void> {
-  checkPolicy(options.policy);
+  const policy = options.policy ?? (options.engine === 'file' ? 'local' : 'hybrid');
+  await checkPolicy(policy, options.engine);
+  checkEngine(options, options.journal);
   checkPause(options);
   checkDescriptors(options.clients);
   const example = (await import(new URL('../demo/index.js', import.meta.url).href)) as Example;
@@ -95,10 +147,16 @@ async function run({ json, adminPort, ...options }: DemoOptions): Promise<void> 
   try {
     const admin = adminPort === null ? null : { port: adminPort, token: adminToken(json === true) };
     const redraw = admin === null && options.pauseJournal === null ? {} : { redraw: false };
-    const report = example.textReport(json ? process.stderr : process.stdout, redraw);
-    const result = await example.runDemo({ ...options, admin }, report, stop.signal);
-    process.stdout.write(json ? `${JSON.stringify(result)}\n` : example.summaryText(result));
-    if (!result.ok) process.exitCode = 1;
+    const out = json ? process.stderr : process.stdout;
+    const report = example.textReport(out, redraw);
+    const { storage, close } = await useEngine(options, (line) => out.write(`${line}\n`));
+    try {
+      const result = await example.runDemo({ ...options, policy, storage, admin }, report, stop.signal);
+      process.stdout.write(json ? `${JSON.stringify(result)}\n` : example.summaryText(result));
+      if (!result.ok) process.exitCode = 1;
+    } finally {
+      await close();
+    }
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     if (json)
@@ -130,14 +188,19 @@ function checkPause({ pauseJournal, seconds }: Pick<DemoOptions, 'pauseJournal' 
   );
 }
 
-/** The demo's server has no replicas: refuses a policy that would never let anything through. */
-function checkPolicy(text: string): void {
+/** Refuses a policy that would never let anything through: without an engine that has them there are no replicas. */
+async function checkPolicy(text: string, engine: EngineName): Promise<void> {
   const policy = WrongCall.guard<Policy>(text, (word) => resolvePolicy(word).policy);
+  if (engine === 'postgres') {
+    const { checkPostgresPolicy } = await import('../postgres/index.js');
+    WrongCall.guard(text, () => checkPostgresPolicy(policy));
+  }
+  if (engine !== 'file') return;
   if (!policy.evaluate([{ inMemory: null, persisted: 1 }]).degraded) return;
   throw new WrongCall(
     'ERR_ACKGATE_INVALID_ARGUMENT',
-    `--policy "${text}" (${policy}) asks for more than one node; the demo's server has no replicas, so nothing ` +
-      'would ever be acknowledged. Use local, persisted>=1 or in_memory>=1',
+    `--policy "${text}" (${policy}) asks for more than one node; there are no replicas with --engine ` +
+      'file, so nothing would ever be acknowledged. Use local, persisted>=1 or in_memory>=1',
   );
 }
 
@@ -185,9 +248,19 @@ function pause(text: string): { at: number; for: number } {
   throw wrongValue('--pause-journal', text, 'write two numbers of seconds, such as 5,3');
 }
 
-function nonEmpty(text: string): string {
-  if (text !== '') return text;
-  throw wrongValue('--journal', text, 'name a directory');
+function nonEmpty(option: string): (text: string) => string {
+  return (text) => {
+    if (text !== '') return text;
+    throw wrongValue(option, text, 'it must not be empty');
+  };
+}
+
+function list(option: string): (text: string) => string[] {
+  return (text) => {
+    const parts = text.split(',').map((part) => part.trim());
+    if (parts.every((part) => part !== '')) return parts;
+    throw wrongValue(option, text, 'write them with commas between them');
+  };
 }
 
 function wrongValue(option: string, text: string, what: string): WrongCall {
