@@ -144,7 +144,7 @@ async function withServers(use) {
 
 const results = await withServers(measure);
 if (json) {
-  console.log(JSON.stringify({ machine: machine(), rounds, results }));
+  console.log(JSON.stringify({ bench: 'postgres', machine: machine(), smoke, rounds, results }));
 } else {
   const { node, kernel, cpu, cpus } = machine();
   console.log(`${rounds} rounds in turn: median (quartiles), microseconds`);

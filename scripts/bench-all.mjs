@@ -1,6 +1,7 @@
 // Builds, runs the benches one after another, keeps what they print in bench/results/DAY/NAME.json, and makes
 // docs/BENCHMARKS.md of it. Nothing else should run on the machine meanwhile: the load is noted, not waited for.
-//   --only NAME,NAME   some of them: egress, candidates, latency, isolation, scale, churn, micro, diagnosis, soak
+//   --only NAME,NAME   some of them: egress, candidates, latency, isolation, scale, churn, micro, diagnosis, engines,
+//                      postgres, soak
 //   --smoke            short runs that show whether they work; kept in build/bench-smoke/, and the page stays as it is
 import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { findNats, findPostgres } from '#ackgate/local-cluster/find-programs.js';
 import { faultRun } from './support/fault-run.mjs';
 import { natsFaults, natsWorld } from './support/nats-faults.mjs';
@@ -14,19 +14,22 @@ for (const { engine, faults, makeWorld, programs } of engines) {
   if (!programs.found) console.log(`the fault tests of ${engine} are skipped: ${programs.reason}`);
   const quick = faults.filter((fault) => fault.quick).map((fault) => [fault.name, fault] as const);
 
-  test.skipIf(!programs.found).each(quick)(`${engine}: %s`, { timeout: 120_000 }, async (_, fault) => {
-    const world = await makeWorld(fault);
-    try {
-      const { name, policy } = fault;
-      const seed = Math.floor(Math.random() * 1e6);
-      const { place, check } = world;
-      const result = await faultRun({ name, policy, place, check, seed, fault: fault.fault(world) });
-      expect(result.violations, `seed ${seed}`).toEqual([]);
-      expect(result.acknowledged).toBeGreaterThan(0);
-      expect(result.checked).toBeGreaterThanOrEqual(result.acknowledged);
-    } finally {
-      await world.close();
-    }
+  // Each has servers of its own, and mostly waits.
+  describe.skipIf(!programs.found).concurrent(engine, { timeout: 120_000 }, () => {
+    test.each(quick)('%s', async (_, fault) => {
+      const world = await makeWorld(fault);
+      try {
+        const { name, policy } = fault;
+        const seed = Math.floor(Math.random() * 1e6);
+        const { place, check } = world;
+        const result = await faultRun({ name, policy, place, check, seed, fault: fault.fault(world) });
+        expect(result.violations, `seed ${seed}`).toEqual([]);
+        expect(result.acknowledged).toBeGreaterThan(0);
+        expect(result.checked).toBeGreaterThanOrEqual(result.acknowledged);
+      } finally {
+        await world.close();
+      }
+    });
   });
 }
 

@@ -129,7 +129,7 @@ export function textReport(out: NodeJS.WriteStream, { redraw = out.isTTY } = {})
     started(status, { clients, rate, storage }, adminUrl) {
       const fallback = status.fallback === null ? '' : ` (${status.fallback})`;
       out.write(`server      ${status.backend}${fallback}, policy ${status.policy}\n`);
-      out.write(`journal     ${storage?.engine ?? 'file'}, ${status.connectedNodes} nodes\n`);
+      out.write(`journal     ${storage?.engine ?? 'file'}\n`);
       out.write(`load        ${plain(rate)} orders/s from ${plain(clients)} clients\n`);
       if (adminUrl !== null) out.write(`live page   ${adminUrl}\n`);
       out.write('\n');

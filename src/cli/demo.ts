@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
-import { type Policy, resolvePolicy } from '../policy/index.js';
-import { checkEngine, type EngineName, useEngine } from './demo-engine.js';
+import { MAX_CLUSTER_SIZE, type Policy, resolvePolicy } from '../policy/index.js';
+import { checkEngine, type EngineChoice, type EngineName, useEngine } from './demo-engine.js';
 import { WrongCall } from './wrong-call.js';
 
 interface DemoOptions {
@@ -12,7 +12,7 @@ interface DemoOptions {
   engine: EngineName;
   servers: string[] | null;
   standbys: string[] | null;
-  cluster: string;
+  cluster: string | null;
   node: string | null;
   takeOver: boolean;
   /** Null: the engine's own default. */
@@ -72,7 +72,7 @@ export function addDemoCommand(program: Command): void {
     )
     .option(
       '--servers <urls>',
-      'of the engine, with commas between them (default: brought up for this run)',
+      'of the engine, with commas between them; a password is better in PGPASSWORD, for all can see arguments (default: brought up for this run)',
       list('--servers'),
       null,
     )
@@ -82,7 +82,7 @@ export function addDemoCommand(program: Command): void {
       list('--standbys'),
       null,
     )
-    .option('--cluster <name>', 'of the replicas behind NATS', nonEmpty('--cluster'), 'demo')
+    .option('--cluster <name>', 'of the replicas behind NATS (default: demo)', nonEmpty('--cluster'), null)
     .option(
       '--node <name>',
       "this server's own name among the nodes (default: the host's)",
@@ -132,8 +132,8 @@ export function addDemoCommand(program: Command): void {
 
 async function run({ json, adminPort, ...options }: DemoOptions): Promise<void> {
   const policy = options.policy ?? (options.engine === 'file' ? 'local' : 'hybrid');
-  await checkPolicy(policy, options.engine);
   checkEngine(options, options.journal);
+  await checkPolicy(policy, options);
   checkPause(options);
   checkDescriptors(options.clients);
   const example = (await import(new URL('../demo/index.js', import.meta.url).href)) as Example;
@@ -188,20 +188,32 @@ function checkPause({ pauseJournal, seconds }: Pick<DemoOptions, 'pauseJournal' 
   );
 }
 
-/** Refuses a policy that would never let anything through: without an engine that has them there are no replicas. */
-async function checkPolicy(text: string, engine: EngineName): Promise<void> {
+/** Refuses a policy that would never let anything through, as far as it is known how many nodes there will be. */
+async function checkPolicy(text: string, options: EngineChoice): Promise<void> {
+  const { engine } = options;
   const policy = WrongCall.guard<Policy>(text, (word) => resolvePolicy(word).policy);
   if (engine === 'postgres') {
     const { checkPostgresPolicy } = await import('../postgres/index.js');
     WrongCall.guard(text, () => checkPostgresPolicy(policy));
   }
-  if (engine !== 'file') return;
-  if (!policy.evaluate([{ inMemory: null, persisted: 1 }]).degraded) return;
+  const nodes = nodesOf(options);
+  if (!policy.evaluate(Array.from({ length: nodes }, () => ({ inMemory: 1, persisted: 1 }))).degraded) return;
+  const advice =
+    engine === 'file'
+      ? 'Use local, persisted>=1 or in_memory>=1, or --engine postgres or nats'
+      : 'Use hybrid';
   throw new WrongCall(
     'ERR_ACKGATE_INVALID_ARGUMENT',
-    `--policy "${text}" (${policy}) asks for more than one node; there are no replicas with --engine ` +
-      'file, so nothing would ever be acknowledged. Use local, persisted>=1 or in_memory>=1',
+    `--policy "${text}" (${policy}) asks for more nodes than there are with --engine ${engine} (${nodes}), so nothing ` +
+      `would ever be acknowledged. ${advice}`,
   );
+}
+
+/** The primary and its replicas; as many as there can be, where it is not known. */
+function nodesOf({ engine, servers, standbys }: EngineChoice): number {
+  if (engine === 'file') return 1;
+  if (engine === 'nats' && servers !== null) return MAX_CLUSTER_SIZE;
+  return 1 + (standbys?.length ?? 2);
 }
 
 function checkDescriptors(clients: number): void {

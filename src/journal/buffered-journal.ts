@@ -52,7 +52,7 @@ export abstract class BufferedJournal implements Journal {
     this.#words = controlWords(memory);
     this.#buffer = new AppendBuffer(memory);
     this.#pausing = new Pausing(this.#words);
-    this.#driving = new Driving(this.#words, worker);
+    this.#driving = new Driving(this.#words, worker, epoch);
     this.#lastSequence = lastSequence;
     this.#persistedSeen = lastSequence;
     this.failed = new Promise((report) => {
@@ -61,6 +61,16 @@ export abstract class BufferedJournal implements Journal {
     this.#ended = ended.then(() => this.#onWriterEnd());
     worker.on('message', (message: WriterAnswer) => this.#onMessage(message));
     worker.unref();
+  }
+
+  /** @internal What it shares with its writer, for another thread that looks how far it is. */
+  get memory(): SharedArrayBuffer {
+    return this.parts.memory;
+  }
+
+  /** @internal */
+  get bufferBytes(): number {
+    return this.parts.bufferBytes;
   }
 
   abstract get firstSequence(): number;

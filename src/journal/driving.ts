@@ -29,12 +29,14 @@ interface Beginning {
 export class Driving {
   readonly #words: Int32Array;
   readonly #worker: Worker;
+  readonly #epoch: number;
   #stage: DrivenStage | null = null;
   #beginning: Beginning | null = null;
 
-  constructor(words: Int32Array, worker: Worker) {
+  constructor(words: Int32Array, worker: Worker, epoch: number) {
     this.#words = words;
     this.#worker = worker;
+    this.#epoch = epoch;
   }
 
   /** Whether somebody waits for the writer to begin. */
@@ -45,6 +47,11 @@ export class Driving {
   begin(stage: DrivenStage): Promise<void> {
     if (typeof stage?.share !== 'function' || typeof stage.fence !== 'function') {
       throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', 'stage must be what startStage() gives');
+    }
+    // A stage of a later epoch would refuse the fence that a journal of this one calls for.
+    if (this.#epoch > 0 && stage.epoch !== this.#epoch) {
+      const message = `the stage's epoch is ${stage.epoch}: start it with { epoch: journal.epoch }, ${this.#epoch}`;
+      throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', message);
     }
     if (this.#stage !== null) {
       const message = 'a journal drives one stage: open another journal for another stage';
@@ -97,6 +104,6 @@ async function fence(stage: DrivenStage, epoch: number): Promise<void> {
   try {
     await stage.fence(epoch);
   } catch {
-    // Refused by a stage that has ended, or that was fenced by somebody else: either way it sends nothing more.
+    // Refused by a stage that has ended: it sends nothing more.
   }
 }

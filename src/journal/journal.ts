@@ -15,6 +15,7 @@ export interface JournalRecord {
 
 /** What a journal needs of a stage: `startStage` gives one. */
 export interface DrivenStage {
+  readonly epoch: number;
   share(): StageHandle;
   fence(newEpoch: number): Promise<void>;
 }
@@ -71,7 +72,7 @@ export interface Journal {
    * where the journal is. One stage for each journal.
    *
    * @throws (rejects with) ERR_ACKGATE_CURSOR_REGRESSED when the stage is ahead: it belongs to another journal.
-   *   ERR_ACKGATE_STAGE_CLOSED, ERR_ACKGATE_INVALID_ARGUMENT
+   *   ERR_ACKGATE_STAGE_CLOSED; ERR_ACKGATE_INVALID_ARGUMENT for a stage that was not started with this journal's epoch
    */
   drive(stage: DrivenStage): Promise<void>;
   /** Persists everything that was appended, then lets go of everything. */

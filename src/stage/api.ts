@@ -103,6 +103,8 @@ export interface StageOptions {
 
 /** A running stage, as the thread that started it sees it. Control calls belong to that thread. */
 export interface Stage {
+  /** This node's term of office, as given. */
+  readonly epoch: number;
   readonly producer: Producer;
   readonly cursors: Cursors;
   /**

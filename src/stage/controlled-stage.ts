@@ -143,7 +143,7 @@ export class ControlledStage extends EventEmitter<StageEvents> implements Stage 
   }
 
   async fence(newEpoch: number): Promise<void> {
-    const { epoch } = this.#options.limits;
+    const { epoch } = this;
     if (!Number.isSafeInteger(newEpoch) || newEpoch < 0) {
       throw new AckgateRangeError(
         'ERR_ACKGATE_OUT_OF_RANGE',
@@ -167,6 +167,10 @@ export class ControlledStage extends EventEmitter<StageEvents> implements Stage 
       this.#fenced = Promise.race([announced, this.closed]);
     }
     return this.#fenced;
+  }
+
+  get epoch(): number {
+    return this.#options.limits.epoch;
   }
 
   status(): StageStatus {

@@ -68,27 +68,29 @@ export async function faultRun(options) {
   let load = null;
   let old = null;
   try {
-    await Promise.all(clients.map((client) => client.connect(server.port)));
+    await within(Promise.all(clients.map((client) => client.connect(server.port))), 'the clients to connect');
     await server.until(({ policyDegraded }) => policyDegraded === 0, 'the policy is met');
     load = startLoad(clients, rate);
     await answersCome(answers, 'the load begins');
     await sleep(beforeMs);
     answers.longestMs = 0;
-    const next = await fault(troubleOf(server, answers));
+    const next = await within(fault(troubleOf(server, answers)), 'the fault to happen');
     if (next) {
       load = await load.stop();
       old = next.oldStays === true ? server : null;
       if (old !== null) for (const client of clients) client.destroy();
       else await server.gone();
       // What the kernel still had for a client is taken first: it is an acknowledgement like any other.
-      await Promise.all(clients.map((client) => client.closed()));
+      await within(Promise.all(clients.map((client) => client.closed())), 'the connections to end');
       for (const { ledger } of clients) ledger.disconnected();
       server = await startServer(next, next.policy ?? policy);
       await server.until(
         ({ policyDegraded }) => policyDegraded === 0,
         'the policy is met after the failover',
       );
-      if (!(await askForEverything(clients, server.port, result))) throw new Error('the next server ended');
+      const asked = askForEverything(clients, server.port, result);
+      if (!(await within(asked, 'the next server to say what it knows')))
+        throw new Error('the next server ended');
       load = startLoad(clients, rate);
     }
     await answersCome(answers, 'answers come after the fault');
@@ -99,9 +101,10 @@ export async function faultRun(options) {
     await within(Promise.all(clients.map((client) => client.idle())), 'the last answers');
     // Anew, so that the server answers from what it knows and not from what the clients are owed.
     const { lastSequence, openOrders } = await server.status();
-    for (const client of clients) await client.logoff();
+    await within(Promise.all(clients.map((client) => client.logoff())), 'the clients to log off');
     for (const { ledger } of clients) ledger.disconnected();
-    if (!(await askForEverything(clients, server.port, result))) throw new Error('the server ended');
+    const asked = askForEverything(clients, server.port, result);
+    if (!(await within(asked, 'the server to say what it knows'))) throw new Error('the server ended');
     collect(clients, result);
     const expected = clients.reduce((sum, { ledger }) => sum + ledger.open.size, 0);
     if (openOrders !== expected) {

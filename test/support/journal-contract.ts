@@ -192,7 +192,12 @@ export function journalContract(engine: string, make: () => Promise<ContractJour
       for (let i = 1; i <= 3; i++) journal.append(payloadOf(i));
       await journal.flush();
       const stage = await startStage({ epoch: journal.epoch, policy: 'local' });
+      // One that could not be fenced by who supersedes this journal.
+      const later = await startStage({ epoch: journal.epoch + 1, policy: 'local' });
       try {
+        const drivesLater =
+          journal.epoch > 0 ? journal.drive(later) : Promise.reject(new Error('has no epochs'));
+        await expect(drivesLater).rejects.toThrow(/epoch/);
         await journal.drive(stage);
         expect(stage.cursors.primary.persisted).toBe(3);
         journal.append(payloadOf(4));
@@ -202,6 +207,7 @@ export function journalContract(engine: string, make: () => Promise<ContractJour
       } finally {
         await journal.close();
         await stage.close();
+        await later.close();
       }
     });
   });

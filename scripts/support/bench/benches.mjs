@@ -8,6 +8,8 @@ export const benches = [
   { name: 'churn', script: 'bench/79-churn.mjs' },
   { name: 'micro', script: 'bench/20-micro.mjs' },
   { name: 'diagnosis', script: 'bench/22-diagnosis.mjs' },
+  { name: 'engines', script: 'bench/97-engines.mjs' },
+  { name: 'postgres', script: 'bench/26-postgres-clients.mjs' },
   { name: 'soak', script: 'bench/92-soak-runner.mjs' },
 ];
 

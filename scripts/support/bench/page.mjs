@@ -3,10 +3,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { benches, chartsFolder, pageFile, resultsFolder, triedFile } from './benches.mjs';
 import * as charts from './charts.mjs';
+import { engines, enginesInShort } from './engines-section.mjs';
 import { absent, count, distinct, folded, notMeasured, paragraphs, percent, table, time } from './format.mjs';
 import { judgeGoals } from './goals.mjs';
 import { latency } from './latency-section.mjs';
 import { noiseOf, noisyFrom } from './noise.mjs';
+import { postgres } from './postgres-section.mjs';
 import { newestResults } from './results.mjs';
 import * as sections from './sections.mjs';
 import { egressVariants } from './variants.mjs';
@@ -20,9 +22,11 @@ const titles = {
   churn: 'As connections come and go',
   micro: 'The parts alone',
   diagnosis: 'What diagnosis costs',
+  engines: 'Acknowledgements on each engine',
+  postgres: 'Clients for PostgreSQL',
   soak: 'What the soak runner itself costs',
 };
-const writers = { ...sections, latency };
+const writers = { ...sections, engines, latency, postgres };
 
 function drawAll({ egress, latency: times, isolation, scale }) {
   const drawn = {
@@ -79,7 +83,7 @@ const capital = (text) => text[0].toUpperCase() + text.slice(1);
 function introduction(results) {
   const measured = benches.filter(({ name }) => results[name] !== undefined);
   const what =
-    'What it costs to send a response through Ackgate, from the ring in shared memory to the kernel, beside the same work written in C against liburing and beside what one writes with `net.Socket`; how long it takes; what sick clients cost the others; how cost grows with connections, and what they leave behind; and the parts by themselves.';
+    'What it costs to send a response through Ackgate, from the ring in shared memory to the kernel, beside the same work written in C against liburing and beside what one writes with `net.Socket`; how long it takes; what sick clients cost the others; how cost grows with connections, and what they leave behind; the parts by themselves; and what an acknowledgement takes on each engine.';
   if (measured.length === 0) return `${what}\n\nThere are no results yet: \`npm run bench\` measures.`;
   const missing = benches.filter((bench) => !measured.includes(bench)).map(({ name }) => name);
   return missing.length === 0 ? what : `${what} ${capital(notMeasured)} so far: ${missing.join(', ')}.`;
@@ -99,7 +103,7 @@ function goalsTable(results) {
 }
 
 const method = `Everything goes through loopback TCP, to clients that are C programs in processes of their own, so that a client in
-JavaScript is never what is measured, except where connections come and go. Variants take turns, round after round, after
+JavaScript is never what is measured, except where connections come and go and on the engines. Variants take turns, round after round, after
 rounds that only warm up; a ratio is taken within each round and its median is given, so that what else the machine does
 falls on both of its sides. It is therefore not always the ratio of the medians. CPU is that of the sending thread, by the
 thread's own clock; what the kernel does on that thread's behalf is part of it. Figures are medians, in parentheses the
@@ -196,7 +200,24 @@ ${table(
 export function pageFiles(folder) {
   const triedPath = join(folder, triedFile);
   const tried = existsSync(triedPath) ? readFileSync(triedPath, 'utf8') : null;
-  const page = benchPage(newestResults(join(folder, resultsFolder)), tried);
+  const results = newestResults(join(folder, resultsFolder));
+  const page = benchPage(results, tried);
   const svgs = Object.entries(page.charts).map(([name, svg]) => [`${chartsFolder}/${name}.svg`, svg]);
-  return { [pageFile]: page.markdown, ...Object.fromEntries(svgs) };
+  return { [pageFile]: page.markdown, ...Object.fromEntries(svgs), ...durability(folder, results.engines) };
+}
+
+const durabilityFile = 'docs/DURABILITY.md';
+const figures = /(<!-- figures: made by npm run bench:page -->\n).*?(<!-- end of figures -->)/s;
+
+/** The page on durability with the figures of the engines in it, where there is such a page. */
+function durability(folder, result) {
+  const path = join(folder, durabilityFile);
+  if (!existsSync(path) || result === undefined) return {};
+  const text = readFileSync(path, 'utf8');
+  return {
+    [durabilityFile]: text.replace(
+      figures,
+      (_, begin, end) => `${begin}\n${enginesInShort(result)}\n\n${end}`,
+    ),
+  };
 }
