@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type BatchMessage, decodeBatch, encodeBatch } from '#ackgate/nats/batch-codec.js';
+import { type BatchMessage, decodeBatch, encodeBatch, joinBatches } from '#ackgate/nats/batch-codec.js';
 import {
   fetchRequestCodec,
   frameCodec,
@@ -15,7 +15,9 @@ import {
 } from '#ackgate/nats/messages.js';
 
 const count = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
-const term = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
+const sequence = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
+/** Later ones are not believed. */
+const term = fc.integer({ min: 1, max: Date.now() + 365 * 24 * 3_600_000 });
 const node = fc.string({ minLength: 1, maxLength: 64 });
 const zone = fc.option(node);
 const id = fc.uuid();
@@ -40,6 +42,25 @@ describe('batches on the wire', () => {
       fc.property(batch, (message) => {
         const decoded = decodeBatch(encodeBatch(message));
         expect(plain(decoded as BatchMessage)).toEqual(plain(message));
+      }),
+    );
+  });
+
+  test('several that follow one another arrive as one', () => {
+    fc.assert(
+      fc.property(batch, fc.array(fc.nat(3)), (whole, sizes) => {
+        const { term, primaryId, first, last, records } = whole;
+        const parts: BatchMessage[] = [];
+        let taken = 0;
+        for (const size of [...sizes, records.length]) {
+          const some = records.slice(taken, taken + size);
+          const end = first + taken + some.length - 1;
+          parts.push({ term, primaryId, first: first + taken, last: end, records: some });
+          taken += some.length;
+        }
+        parts.push({ term, primaryId, first: first + taken, last, records: [] });
+        const joined = decodeBatch(joinBatches(parts.map(encodeBatch)));
+        expect(plain(joined as BatchMessage)).toEqual(plain(whole));
       }),
     );
   });
@@ -111,7 +132,7 @@ const messages = {
     }),
   ],
   refusal: [joinReplyCodec, fc.string().map((text) => refusal('ERR_ACKGATE_NODE_TWICE', text))],
-  'fetch request': [fetchRequestCodec, fc.record({ node, instance: id, from: term })],
+  'fetch request': [fetchRequestCodec, fc.record({ node, instance: id, from: sequence })],
 } as unknown as Record<
   string,
   [{ encode(message: object): Uint8Array; decode(data: Uint8Array): unknown }, fc.Arbitrary<object>]
@@ -126,7 +147,21 @@ describe('messages', () => {
     );
   });
 
-  test.each(Object.entries(messages))(
+  test('a refusal is understood in every version, so that a node can be told that its own is another', () => {
+    const refused = refusal('ERR_ACKGATE_NATS_VERSION', 'run the same version');
+    const later = { ...JSON.parse(Buffer.from(joinReplyCodec.encode(refused)).toString()), v: 2, more: [1] };
+    expect(joinReplyCodec.decode(Buffer.from(JSON.stringify(later)))).toEqual(refused);
+  });
+
+  test('of another version: what is said names both', () => {
+    const both = 'it is of version 7, this node understands 1';
+    expect(primaryRequestCodec.decode(Buffer.from('{"v":7,"other":1}'))).toBe(both);
+    const beacon = encodeBatch({ term: 1, primaryId: randomUUID(), first: 1, last: 0, records: [] });
+    beacon[7] = 7;
+    expect(decodeBatch(beacon)).toBe(both);
+  });
+
+  test.each(Object.entries(messages).filter(([name]) => name !== 'refusal'))(
     '%s: of another version, or with what is unknown, is refused',
     (_, [codec, arbitrary]) => {
       const [message] = fc.sample(arbitrary, 1) as [object];

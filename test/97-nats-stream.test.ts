@@ -1,8 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { BatchRecord } from '#ackgate/nats/batch-codec.js';
+import { type BatchMessage, type BatchRecord, decodeBatch, encodeBatch } from '#ackgate/nats/batch-codec.js';
+import { FetchServer } from '#ackgate/nats/fetch-server.js';
 import { Following } from '#ackgate/nats/following.js';
+import { Recent } from '#ackgate/nats/recent.js';
 import { ReplicaStream } from '#ackgate/nats/replica-stream.js';
+
+const lone = '6f1c8f6e-4a52-4f0b-9a53-0d9f1c7f8a10';
 
 /** A primary's journal: the payload says which sequence it is, batches are of the sizes given. */
 function journalOf(batchSizes: readonly number[]): BatchRecord[] {
@@ -128,6 +132,55 @@ describe('what a replica appends', () => {
     expect([stream.last, stream.missingFrom]).toEqual([1, 2]);
     stream.take(part(journal, 2, 3));
     expect(appended).toEqual([[1], [2, 3], [4]]);
+  });
+});
+
+describe('what a replica is given of what was published last', () => {
+  const bytesMax = 4_000;
+  const published = (journal: readonly BatchRecord[]) => {
+    const recent = new Recent(1_000_000);
+    journal.forEach(({ payload, goesOn }, i) => {
+      const sequence = i + 1;
+      const message = { term: 1, primaryId: lone, first: sequence, last: sequence };
+      recent.add({ ...message, bytes: encodeBatch({ ...message, records: [{ payload, goesOn }] }) });
+    });
+    return recent;
+  };
+
+  test('is as much as a message takes: many small ones take a few fetches', () => {
+    const journal = journalOf(Array.from({ length: 200 }, () => 1));
+    const server = new FetchServer({
+      ...{ directory: '/nowhere', term: 1, primaryId: lone },
+      recent: published(journal),
+      persisted: () => 0,
+      messageBytesMax: () => bytesMax,
+      now: () => 0,
+    });
+    const { stream, appended } = replica(3);
+    stream.take({ first: 201, last: 200, records: [] });
+    let fetches = 0;
+    while (stream.missingFrom > 0) {
+      const answer = server.answer({ node: 'r1', instance: lone, from: stream.missingFrom }) as Buffer;
+      expect(answer.length).toBeLessThanOrEqual(bytesMax);
+      stream.take(decodeBatch(answer) as BatchMessage);
+      fetches++;
+    }
+    expect(appended.flat()).toEqual(journal.slice(3).map((_, i) => i + 4));
+    // 61 bytes each as they were published.
+    expect(fetches).toBe(Math.ceil(197 / Math.floor(bytesMax / 61)));
+  });
+
+  test('is nothing when it is not kept, and a message that is larger alone', () => {
+    const recent = published(journalOf([1, 1, 1]));
+    const has = (sequence: number, most: number) => recent.from(sequence, most).map(({ first }) => first);
+    expect(has(4, bytesMax)).toEqual([]);
+    expect(has(2, bytesMax)).toEqual([2, 3]);
+    expect(has(1, 122)).toEqual([1, 2]);
+    expect(has(1, 10)).toEqual([1]);
+    const behind = { first: 9, last: 9, bytes: Buffer.alloc(61) };
+    recent.add(behind);
+    expect(has(2, bytesMax)).toEqual([]);
+    expect(has(9, bytesMax)).toEqual([9]);
   });
 });
 

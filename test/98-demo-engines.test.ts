@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +9,8 @@ import { findNats, findPostgres } from '#ackgate/local-cluster/find-programs.js'
 
 const main = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 const temporary = mkdtempSync(join(tmpdir(), 'ackgate-engines-'));
+// Servers that root starts run as users of their own, who have to get at their folders in it.
+chmodSync(temporary, 0o755);
 afterAll(() => rmSync(temporary, { recursive: true, force: true }));
 
 /** Starts the command as a shell does: in a process group of its own, which a Ctrl-C reaches as a whole. */

@@ -1,7 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { root } from './run.mjs';
 
 const built = new URL('../../dist/local-cluster/', import.meta.url);
@@ -146,5 +145,3 @@ export async function clusterCommand({ engine, up }) {
 
 /** What a state file says of one process. */
 export const recorded = (name, { pid, startTicks }, end) => ({ name, pid, startTicks, end });
-
-export const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));

@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { highWord, joinWords, lowWord } from '../shared/wide.js';
+import { implausibleTerm, isPlausibleTerm } from './messages.js';
 
 /**
  * Records on their way from a primary to its replicas, published or fetched. Little-endian:
@@ -18,7 +19,9 @@ import { highWord, joinWords, lowWord } from '../shared/wide.js';
  */
 export const batchHeaderBytes = 56;
 export const recordOverheadBytes = 4;
-const magic = 0x0142_4b41; // "AKB", version 1
+const version = 1;
+const letters = 0x42_4b41; // "AKB"
+const magic = version * 2 ** 24 + letters;
 const goesOnBit = 0x8000_0000;
 const At = { crc: 0, magic: 4, term: 8, primary: 16, first: 32, last: 40, count: 48, bytes: 52 } as const;
 
@@ -87,11 +90,30 @@ export function encodeBatch({ records, ...head }: BatchMessage): Buffer {
   return writer.seal(head);
 }
 
+/** One message of several of one primary, which follow one another. */
+export function joinBatches(messages: readonly Buffer[]): Buffer {
+  if (messages.length === 1) return messages[0]!;
+  const joined = Buffer.concat(
+    messages.map((bytes, i) => (i === 0 ? bytes : bytes.subarray(batchHeaderBytes))),
+  );
+  const count = messages.reduce((sum, bytes) => sum + bytes.readUInt32LE(At.count), 0);
+  writeWide(joined, At.last, readWide(messages.at(-1)!, At.last));
+  joined.writeUInt32LE(count, At.count);
+  joined.writeUInt32LE(joined.length - batchHeaderBytes, At.bytes);
+  joined.writeUInt32LE(crc32(joined.subarray(At.magic)), At.crc);
+  return joined;
+}
+
 /** The message, or in words what is wrong with it. */
 export function decodeBatch(data: Uint8Array): BatchMessage | string {
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   if (bytes.length < batchHeaderBytes) return `it ends within its header, after ${bytes.length} bytes`;
-  if (bytes.readUInt32LE(At.magic) !== magic) return 'it is not a batch of this version';
+  const found = bytes.readUInt32LE(At.magic);
+  if (found !== magic) {
+    return found % 2 ** 24 === letters
+      ? `it is of version ${found >>> 24}, this node understands ${version}`
+      : 'it is not a batch';
+  }
   if (crc32(bytes.subarray(At.magic)) !== bytes.readUInt32LE(At.crc)) return 'its checksum is wrong';
   const term = readWide(bytes, At.term);
   const first = readWide(bytes, At.first);
@@ -101,6 +123,7 @@ export function decodeBatch(data: Uint8Array): BatchMessage | string {
   if (![term, first, last].every(Number.isSafeInteger) || term < 1 || first < 1 || last < first + count - 1) {
     return 'its sequences are wrong';
   }
+  if (!isPlausibleTerm(term)) return implausibleTerm;
   const records = readRecords(bytes, count);
   if (typeof records === 'string') return records;
   return { term, primaryId: readUuid(bytes), first, last, records };
@@ -117,6 +140,13 @@ function readRecords(bytes: Buffer, count: number): BatchRecord[] | string {
     records.push({ payload: bytes.subarray(start, at), goesOn: word >= goesOnBit });
   }
   return records.length === count && at === bytes.length ? records : 'its records are wrong';
+}
+
+/** Who has sent a batch, also one of a version that is not known; null: it is none. */
+export function senderOfBatch(data: Uint8Array): string | null {
+  const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  const isBatch = bytes.length >= batchHeaderBytes && bytes.readUInt32LE(At.magic) % 2 ** 24 === letters;
+  return isBatch ? readUuid(bytes) : null;
 }
 
 function readUuid(bytes: Buffer): string {

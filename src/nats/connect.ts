@@ -9,6 +9,8 @@ export type NatsClient = typeof import('@nats-io/transport-node');
 export interface Connected {
   client: NatsClient;
   connection: NatsConnection;
+  /** How often the connection was lost so far. */
+  losses(): number;
 }
 
 const connectMs = 5_000;
@@ -26,10 +28,19 @@ const reconnectMs = 250;
 export async function connectNats(servers: CheckedServers, name: string): Promise<Connected> {
   const client = await loadClient();
   try {
-    return { client, connection: await client.connect(connectionOptions(client, servers, name)) };
+    const connection = await client.connect(connectionOptions(client, servers, name));
+    return { client, connection, losses: countLosses(connection) };
   } catch (error) {
     throw explain(client, error, servers);
   }
+}
+
+function countLosses(connection: NatsConnection): () => number {
+  let losses = 0;
+  void (async () => {
+    for await (const { type } of connection.status()) if (type === 'disconnect') losses++;
+  })();
+  return () => losses;
 }
 
 async function loadClient(): Promise<NatsClient> {
@@ -87,8 +98,9 @@ function explain(client: NatsClient, error: unknown, servers: CheckedServers): A
     (UserAuthenticationExpiredError !== undefined && error instanceof UserAuthenticationExpiredError) ||
     /authorization|authentication/i.test(describe(error));
   if (isAuth) {
-    const who = servers.user === null ? 'without a user' : `as user "${servers.user}"`;
-    const message = `the NATS server at ${where} refuses the connection ${who}: check user, password, token or credentialsFile`;
+    const message =
+      `the NATS server at ${where} refuses the connection ${whoConnects(servers)}: ` +
+      'check user, password, token or credentialsFile';
     return new AckgateError('ERR_ACKGATE_NATS_CREDENTIALS', message);
   }
   const why = withoutSecrets(error instanceof Error ? error.message : describe(error), servers);
@@ -96,8 +108,13 @@ function explain(client: NatsClient, error: unknown, servers: CheckedServers): A
   return new AckgateError('ERR_ACKGATE_NATS_UNREACHABLE', message);
 }
 
-function withoutSecrets(message: string, { password, token }: CheckedServers): string {
-  let clean = message;
-  for (const secret of [password, token]) if (secret) clean = clean.replaceAll(secret, '***');
-  return clean;
+/** Only what was given under a name of its own may be named: in an address, a token may stand where a user is expected. */
+function whoConnects({ user, token, credentialsFile, secrets }: CheckedServers): string {
+  if (user !== null) return secrets.includes(user) ? 'as the user of the address' : `as user "${user}"`;
+  if (token !== null) return 'with that token';
+  return credentialsFile === null ? 'without a user' : `with ${credentialsFile}`;
+}
+
+function withoutSecrets(message: string, { secrets }: CheckedServers): string {
+  return secrets.reduce((clean, secret) => clean.replaceAll(secret, '***'), message);
 }

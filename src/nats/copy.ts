@@ -3,16 +3,21 @@ import { join } from 'node:path';
 import { AckgateError } from '../errors.js';
 import { cutJournal } from '../journal/cut.js';
 import { FileJournal } from '../journal/file-journal.js';
-import { ensureDirectory, journalFile } from '../journal/files.js';
+import { journalFile } from '../journal/files.js';
+import type { DirectoryLock } from '../journal/lock.js';
+import { prepareDirectory } from '../journal/start.js';
+import { checkCut, cutPoint } from './cut-point.js';
 import { tooFarBehind } from './fetch-server.js';
-import { cutPoint, follow, type History, highestTerm, type Log, type LogEnd, logEnd } from './history.js';
+import { follow, type History, highestTerm, type Log, type LogEnd, logEnd } from './history.js';
 import { readHistory, writeHistory } from './history-file.js';
-import { readPromise } from './promise-file.js';
+import { readPromise, writePromise } from './promise-file.js';
 
 export interface CopyOptions {
   directory: string;
   segmentBytes: number | undefined;
   bufferBytes: number | undefined;
+  /** Unix milliseconds. */
+  wallClock(): number;
 }
 
 /** What a primary says of itself when a replica joins. */
@@ -29,18 +34,28 @@ const defaultBufferBytes = 8 * 1024 * 1024;
 export class Copy {
   readonly #options: CopyOptions;
   #journal: FileJournal | null = null;
-  #history: History | null;
+  #history: History | null = null;
+  /** While there is no journal that has it. */
+  #lock: DirectoryLock | null = null;
   #last = 0;
 
   private constructor(options: CopyOptions) {
     this.#options = options;
-    this.#history = readHistory(options.directory);
   }
 
-  /** @throws as `FileJournal.open`; ERR_ACKGATE_JOURNAL_DAMAGED for a history that is none */
+  /** @throws as `FileJournal.open`; ERR_ACKGATE_JOURNAL_DAMAGED for a history that is none, or another journal's */
   static async open(options: CopyOptions): Promise<Copy> {
+    const { directory } = options;
     const copy = new Copy(options);
-    if (existsSync(join(options.directory, journalFile))) await copy.#open(1);
+    // Where a new journal starts, a primary will say. Nobody else may make one there before that.
+    if (existsSync(join(directory, journalFile))) await copy.#open(1);
+    else copy.#lock = await prepareDirectory(directory);
+    try {
+      copy.#history = readHistory(directory);
+    } catch (error) {
+      await copy.close();
+      throw error;
+    }
     return copy;
   }
 
@@ -88,17 +103,20 @@ export class Copy {
       throw new AckgateError('ERR_ACKGATE_OUT_OF_RANGE', message);
     }
     if (this.#journal === null) {
-      ensureDirectory(directory);
+      await this.#unlock();
       await this.#open(primary.first);
     }
     const before = this.last;
+    // Kept also when the cut is refused: whoever takes office with this directory has to come after that primary.
+    const term = highestTerm(primary.history);
+    if (term > this.term) writePromise(directory, term);
     const point = this.#checkedCutPoint(primary);
     if (point < before) {
       await this.close();
       this.#last = await cutJournal(directory, point);
       await this.#open(1);
     }
-    const followed = follow(this.#history, primary.history);
+    const followed = follow(this.#history, primary.history, this.#options.wallClock());
     const incarnation = Math.max(followed.incarnation, epochAbove + 1);
     this.#history = { ...followed, incarnation };
     writeHistory(directory, this.#history);
@@ -109,26 +127,25 @@ export class Copy {
     const journal = this.#journal;
     this.#last = this.last;
     this.#journal = null;
+    await this.#unlock();
     await journal?.close();
+  }
+
+  async #unlock(): Promise<void> {
+    const lock = this.#lock;
+    this.#lock = null;
+    await lock?.release();
   }
 
   #checkedCutPoint({ history, first, last }: PrimaryLog): number {
     const own: Log = { history: this.#history, last: this.last, firstKept: this.#journal!.firstSequence };
-    const point = cutPoint(own, { history, last, firstKept: first });
+    const primary: Log = { history, last, firstKept: first };
+    const point = cutPoint(own, primary);
     if (point + 1 < first) {
       const { message } = tooFarBehind(point + 1, first);
       throw new AckgateError('ERR_ACKGATE_SEQUENCE', message);
     }
-    const beforeOffice: Log = { history: { ...history, terms: history.terms.slice(0, -1) }, last };
-    const { term } = logEnd(own);
-    const older = highestTerm(beforeOffice.history);
-    if (point < own.last && term > older) {
-      const message =
-        `the journal here has records of term ${term} that the primary lacks (up to sequence ${own.last}), and the ` +
-        `primary took office with a journal of term ${older}: what is here may have been acknowledged. Start the ` +
-        'primary here; or, to give it up, empty this directory';
-      throw new AckgateError('ERR_ACKGATE_REPLICA_AHEAD', message);
-    }
+    checkCut(own, primary, point);
     return point;
   }
 

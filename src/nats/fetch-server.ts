@@ -1,7 +1,13 @@
 import { listSegments } from '../journal/files.js';
 import type { JournalRecord } from '../journal/journal.js';
 import { replay } from '../journal/replay.js';
-import { BatchWriter, batchHeaderBytes, encodeBatch, recordOverheadBytes } from './batch-codec.js';
+import {
+  BatchWriter,
+  batchHeaderBytes,
+  encodeBatch,
+  joinBatches,
+  recordOverheadBytes,
+} from './batch-codec.js';
 import { type FetchRequest, type Refused, refusal } from './messages.js';
 import type { Recent } from './recent.js';
 
@@ -41,12 +47,14 @@ export class FetchServer {
     this.#options = options;
   }
 
-  /** A batch that begins with `from` or before it; without records when that is not on the disk yet. */
+  /** As many records as a message takes, from `from` or before it on; without records when that is not on the disk yet. */
   answer({ instance, from }: FetchRequest): Buffer | Refused {
-    const recent = this.#options.recent.find(from);
-    if (recent !== null) {
+    const { recent, messageBytesMax } = this.#options;
+    // Under a light load each is of a record or two: one at a time, whoever lacks many would hardly catch up.
+    const published = recent.from(from, messageBytesMax());
+    if (published.length > 0) {
       this.#readings.delete(instance);
-      return recent.bytes;
+      return joinBatches(published.map(({ bytes }) => bytes));
     }
     const persisted = this.#options.persisted();
     if (from > persisted) return this.#encode(from, from - 1);

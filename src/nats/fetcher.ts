@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { AckgateError, type AckgateErrorCode } from '../errors.js';
 import type { Logger } from '../shared/logger.js';
-import { type BatchMessage, decodeBatch } from './batch-codec.js';
+import { type BatchMessage, decodeBatch, senderOfBatch } from './batch-codec.js';
 import { fetchRequestCodec, refusedCodec } from './messages.js';
 import type { ReplicaStream } from './replica-stream.js';
 
@@ -28,6 +28,8 @@ export interface FetcherOptions {
   /** Null: no answer. */
   ask(primaryId: string, request: Uint8Array, timeoutMs: number): Promise<Uint8Array | null>;
   take(followed: Fetchable, batch: BatchMessage): void;
+  /** The answer makes no sense, and why. */
+  notUnderstood(primaryId: string, answer: Uint8Array, why: string): void;
   fail(error: unknown): void;
 }
 
@@ -65,7 +67,7 @@ export class Fetcher {
   }
 
   async #fetch(followed: Fetchable, from: number): Promise<void> {
-    const { node, instance, ask, take, logger } = this.#options;
+    const { node, instance, ask, take, logger, notUnderstood } = this.#options;
     const { term, primaryId } = followed;
     const data = await ask(primaryId, fetchRequestCodec.encode({ node, instance, from }), answerMs);
     if (data === null) {
@@ -79,7 +81,11 @@ export class Fetcher {
       return;
     }
     const refused = refusedCodec.decode(data);
-    if (typeof refused === 'string') return;
+    if (typeof refused === 'string') {
+      notUnderstood(primaryId, data, senderOfBatch(data) === null ? refused : batch);
+      await delay(refusedMs);
+      return;
+    }
     const { code, message } = refused;
     if (code !== null) throw new AckgateError(code as AckgateErrorCode, message);
     logger.warn({ node, from, why: message }, 'what is missing can not be fetched');

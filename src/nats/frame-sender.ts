@@ -8,7 +8,12 @@ export interface FrameSenderOptions extends Pick<FrameMessage, 'node' | 'instanc
   /** Null: there is nothing to tell. */
   read(): FrameReading | null;
   publish(frame: Uint8Array): void;
+  /** Milliseconds. */
+  clock?(): number;
 }
+
+/** Not the wall clock: set back, it would make the frames look old. */
+const steadyClock = () => performance.timeOrigin + performance.now();
 
 /** Tells the primary how far this replica is: one frame for everything that happens in a turn. */
 export class FrameSender {
@@ -30,11 +35,10 @@ export class FrameSender {
   }
 
   #send(): void {
-    const { read, publish, node, instance, zone } = this.#options;
+    const { read, publish, node, instance, zone, clock = steadyClock } = this.#options;
     const reading = read();
     if (reading === null) return;
-    // Not the wall clock: set back, it would make the frames look old.
-    this.#lastAt = Math.max(this.#lastAt + 0.001, performance.timeOrigin + performance.now());
+    this.#lastAt = Math.max(this.#lastAt + 0.001, clock());
     publish(frameCodec.encode({ node, instance, zone, ...reading, at: this.#lastAt }));
   }
 }

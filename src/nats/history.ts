@@ -18,6 +18,11 @@ export interface History {
   readonly terms: readonly Term[];
   /** Counted up whenever the node starts, is cut, or follows another primary: the epoch of its cursor frames. */
   readonly incarnation: number;
+  /**
+   * The records from this sequence on the node wrote itself, as the primary, and it has followed nobody since. Those
+   * before it, all when it is null, it had as a replica: an acknowledgement may rest on them.
+   */
+  readonly ledFrom: number | null;
 }
 
 /** A journal's history and its last sequence. Terms that begin after that have no records in it. */
@@ -67,6 +72,7 @@ export function takeTerm({ history, last }: Log, term: number): History {
     lineage: history?.lineage ?? randomUUID(),
     terms: [...kept, { term, first: last + 1 }],
     incarnation: history?.incarnation ?? 0,
+    ledFrom: Math.min(history?.ledFrom ?? last + 1, last + 1),
   };
 }
 
@@ -76,7 +82,7 @@ export function takeTerm({ history, last }: Log, term: number): History {
  */
 export function follow(own: History | null, primary: History, nowMs?: number): History {
   const { lineage, terms } = primary;
-  return { lineage, terms, incarnation: nextIncarnation(own, nowMs) };
+  return { lineage, terms, incarnation: nextIncarnation(own, nowMs), ledFrom: null };
 }
 
 /**
@@ -85,52 +91,4 @@ export function follow(own: History | null, primary: History, nowMs?: number): H
  */
 export function nextIncarnation(history: History | null, nowMs: number = Date.now()): number {
   return Math.max((history?.incarnation ?? 0) + 1, Math.floor(nowMs));
-}
-
-/**
- * The sequence up to which a replica's log and its primary's are the same: behind it the replica's is to be cut. Never
- * behind something that the primary lacks, and never before something that both have.
- *
- * @throws ERR_ACKGATE_JOURNAL_LINEAGE when the two have nothing to do with each other
- */
-export function cutPoint(own: Log, primary: Log): number {
-  const most = Math.min(own.last, primary.last);
-  if (own.last < (own.firstKept ?? 1)) return most;
-  checkLineage(own, primary);
-  const mine = own.history!.terms;
-  const theirs = primary.history!.terms;
-  // From the last to the first: the highest term of which both have records.
-  let i = mine.length - 1;
-  let j = theirs.length - 1;
-  while (i >= 0 || j >= 0) {
-    const mineNow = termAt(mine, i);
-    const theirsNow = termAt(theirs, j);
-    const isCommon = mineNow.term === theirsNow.term;
-    if (isCommon && Math.max(mineNow.first, theirsNow.first) <= most) break;
-    if (mineNow.term >= theirsNow.term) i--;
-    if (theirsNow.term >= mineNow.term) j--;
-  }
-  return Math.min(endOf(mine, i, own.last), endOf(theirs, j, primary.last));
-}
-
-const beginning: Term = { term: 0, first: 0 };
-
-function termAt(terms: readonly Term[], i: number): Term {
-  return i < 0 ? beginning : terms[i]!;
-}
-
-function endOf(terms: readonly Term[], i: number, last: number): number {
-  const next = terms[i + 1];
-  return next === undefined ? last : Math.min(next.first - 1, last);
-}
-
-function checkLineage(own: Log, primary: Log): void {
-  if (own.history !== null && own.history.lineage === primary.history?.lineage) return;
-  const mine = own.history === null ? 'of no lineage' : `of lineage ${own.history.lineage}`;
-  throw new AckgateError(
-    'ERR_ACKGATE_JOURNAL_LINEAGE',
-    `the journal here (up to sequence ${own.last}) is ${mine}, the primary's of lineage ` +
-      `${primary.history?.lineage ?? '(none)'}: they have nothing in common. If this is the right cluster, ` +
-      'give the replica an empty directory and it copies everything',
-  );
 }

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import type { AckgateErrorCode } from '../errors.js';
+import { highestTerm } from './history.js';
+import { decodeHistory } from './history-file.js';
 
 /*
  * What nodes tell each other, but for records (batch-codec.ts): JSON with a version, every key of it known. A message
@@ -8,10 +10,28 @@ import type { AckgateErrorCode } from '../errors.js';
 const version = 1;
 const nodeNameCharsMax = 255;
 
+/**
+ * Furthest that a term may be ahead of the clock. Terms are times; one far beyond would be promised, and written down, and
+ * no later one could be taken: a single message would end a cluster for good.
+ */
+const termAheadMaxMs = 366 * 24 * 3_600_000;
+
+export const implausibleTerm = 'its term is more than a year ahead of the clock here';
+
+/** Whether a term that was heard of may be believed. Not for those that are written down here. */
+export function isPlausibleTerm(term: number, nowMs: number = Date.now()): boolean {
+  return Number.isSafeInteger(term) && term <= nowMs + termAheadMaxMs;
+}
+
 const count = z.int().min(0);
 const nodeName = z.string().min(1).max(nodeNameCharsMax);
 const zone = z.string().min(1).max(nodeNameCharsMax).nullable();
 const id = z.uuid();
+/** Of those that act on it. In answers it stays as it is, so that who asks can say what is wrong. */
+const term = z
+  .int()
+  .min(1)
+  .refine((value) => isPlausibleTerm(value), implausibleTerm);
 const v = z.literal(version);
 
 const cursorFrame = z.strictObject({
@@ -21,7 +41,7 @@ const cursorFrame = z.strictObject({
   instance: id,
   zone,
   /** Whose history the cursors are in. */
-  term: z.int().min(1),
+  term,
   primaryId: id,
   /** Of the node, see CursorFrame. */
   epoch: count,
@@ -40,7 +60,7 @@ const primaryReply = z.strictObject({ v, node: nodeName, term: z.int().min(1), p
  */
 const standingRequest = z.strictObject({
   v,
-  candidate: z.strictObject({ node: nodeName, term: z.int().min(1), primaryId: id }).nullable(),
+  candidate: z.strictObject({ node: nodeName, term, primaryId: id }).nullable(),
 });
 const standingReply = z.strictObject({
   v,
@@ -71,7 +91,7 @@ const joined = z.strictObject({
   v,
   type: z.literal('joined'),
   /** As history-file.ts encodes it. */
-  history: z.string(),
+  history: z.string().refine(hasPlausibleTerm, implausibleTerm),
   first: count,
   last: count,
   /** Most bytes of one batch. */
@@ -79,12 +99,18 @@ const joined = z.strictObject({
   /** The epoch of the node's frames must be higher. */
   epochAbove: count,
 });
-const refused = z.strictObject({
-  v,
+/** Alike in all versions, and understood whatever else is in it: by it a node is told that another version is spoken. */
+const refused = z.object({
+  v: z.int().min(1),
   type: z.literal('refused'),
   code: z.string().startsWith('ERR_ACKGATE_').nullable(),
   message: z.string(),
 });
+
+function hasPlausibleTerm(text: string): boolean {
+  const history = decodeHistory(text);
+  return typeof history === 'string' || isPlausibleTerm(highestTerm(history));
+}
 
 /** The answer is a batch, or a refusal. */
 const fetchRequest = z.strictObject({ v, node: nodeName, instance: id, from: z.int().min(1) });
@@ -135,11 +161,18 @@ function codec<T extends object>(schema: z.ZodType): Codec<T> {
         return 'it is not JSON';
       }
       const checked = schema.safeParse(value);
-      if (!checked.success) return z.prettifyError(checked.error);
+      if (!checked.success) return otherVersion(value) ?? z.prettifyError(checked.error);
       const { v: _, ...message } = checked.data as { v: number };
       return message as unknown as T;
     },
   };
+}
+
+function otherVersion(value: unknown): string | null {
+  const { v: found } = Object(value) as { v?: unknown };
+  return typeof found === 'number' && found !== version
+    ? `it is of version ${found}, this node understands ${version}`
+    : null;
 }
 
 /** Subjects of one cluster. */

@@ -3,7 +3,6 @@ import { resolve } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { AckgateError, type AckgateErrorCode } from '../errors.js';
 import { AppendBuffer, wakeWriter } from '../journal/append-buffer.js';
-import type { BufferedJournalParts } from '../journal/buffered-journal.js';
 import { Driving } from '../journal/driving.js';
 import { FileJournal } from '../journal/file-journal.js';
 import { recordBytes } from '../journal/format.js';
@@ -51,7 +50,8 @@ export class NatsJournal implements Journal {
    *
    * @throws what `FileJournal.open` throws; ERR_ACKGATE_SUPERSEDED when a primary is running; ERR_ACKGATE_REPLICA_AHEAD
    *   when a replica has more, and is named; ERR_ACKGATE_NODE_TWICE, ERR_ACKGATE_JOURNAL_LINEAGE,
-   *   ERR_ACKGATE_NATS_UNREACHABLE, ERR_ACKGATE_NATS_CREDENTIALS, ERR_ACKGATE_NATS_SERVER, ERR_ACKGATE_PEER_MISSING
+   *   ERR_ACKGATE_NATS_UNREACHABLE, ERR_ACKGATE_NATS_CREDENTIALS, ERR_ACKGATE_NATS_SERVER, ERR_ACKGATE_PEER_MISSING,
+   *   ERR_ACKGATE_CLOCK_SKEW when a term more than a year ahead of the clock is known
    */
   static async open(options: NatsJournalOptions): Promise<NatsJournal> {
     const checked = await checkNatsJournalOptions(options);
@@ -81,7 +81,7 @@ export class NatsJournal implements Journal {
     this.#words = controlWords(memory);
     this.#buffer = new AppendBuffer(memory);
     this.#worker = worker;
-    this.#driving = new Driving(this.#words, worker);
+    this.#driving = new Driving(this.#words, worker, term);
     this.#name = name;
     this.failed = new Promise((report) => {
       this.#reportFailure = report;
@@ -237,9 +237,8 @@ async function startPublisher(
   directory: string,
   { logger, ...options }: CheckedNatsJournal,
 ): Promise<Started> {
-  const { memory: fileMemory, bufferBytes } = (file as unknown as { parts: BufferedJournalParts }).parts;
+  const { memory: fileMemory, bufferBytes, firstSequence: firstKept, lastSequence: last } = file;
   const memory = createMemory(bufferBytes);
-  const { firstSequence: firstKept, lastSequence: last } = file;
   const log = { history: readHistory(directory), last, firstKept };
   const workerData: PublisherData = {
     ...options,

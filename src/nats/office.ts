@@ -1,10 +1,10 @@
 import { randomInt } from 'node:crypto';
-import type { NatsConnection } from '@nats-io/transport-node';
 import { AckgateError } from '../errors.js';
 import { askAll } from './ask.js';
-import type { NatsClient } from './connect.js';
+import type { Connected } from './connect.js';
 import { type History, highestTerm, type Log, logEnd, moreUpToDate, takeTerm } from './history.js';
 import {
+  isPlausibleTerm,
   type PrimaryReply,
   primaryReplyCodec,
   primaryRequestCodec,
@@ -20,6 +20,9 @@ const termSpread = 1_000;
 
 /** How long a node is given to answer. */
 const answerMs = 300;
+
+/** How long one that has answered is given to promise: its disk has to keep that. */
+const promiseMs = 5_000;
 
 export interface Candidate {
   readonly node: string;
@@ -39,62 +42,76 @@ export interface Answers {
   readonly standings: readonly StandingReply[];
 }
 
-/** Asks everybody who is primary and how far they are. */
-export async function askEverybody(
-  client: NatsClient,
-  connection: NatsConnection,
-  subjects: Subjects,
-): Promise<Answers> {
+/**
+ * Asks everybody who is primary and how far they are.
+ *
+ * @throws ERR_ACKGATE_NATS_UNREACHABLE when the server itself does not answer
+ */
+export async function askEverybody(nats: Connected, subjects: Subjects): Promise<Answers> {
   const [primaries, standings] = await Promise.all([
-    askAll<PrimaryReply>(
-      client,
-      connection,
-      subjects.primary,
-      primaryRequestCodec.encode({}),
-      primaryReplyCodec.decode,
-      answerMs,
-    ),
-    askStandings(client, connection, subjects, { candidate: null }, () => false),
+    askAll<PrimaryReply>(nats, {
+      subject: subjects.primary,
+      request: primaryRequestCodec.encode({}),
+      decode: primaryReplyCodec.decode,
+      waitMs: answerMs,
+    }),
+    askStandings(nats, subjects, { candidate: null }, answerMs),
   ]);
   return { primaries, standings };
 }
 
 function askStandings(
-  client: NatsClient,
-  connection: NatsConnection,
+  nats: Connected,
   subjects: Subjects,
   request: StandingRequest,
-  isEnough: (answers: readonly StandingReply[]) => boolean,
+  waitMs: number,
+  isEnough?: (answers: readonly StandingReply[]) => boolean,
 ): Promise<StandingReply[]> {
-  const encoded = standingRequestCodec.encode(request);
-  const { decode } = standingReplyCodec;
-  return askAll<StandingReply>(client, connection, subjects.standing, encoded, decode, answerMs, isEnough);
+  return askAll<StandingReply>(nats, {
+    subject: subjects.standing,
+    request: standingRequestCodec.encode(request),
+    decode: standingReplyCodec.decode,
+    waitMs,
+    ...(isEnough === undefined ? {} : { isEnough }),
+  });
 }
 
 /**
  * Takes office: finds a term above all others, has everybody promise not to follow an earlier one, and makes sure that
  * after that promise nobody has more than the candidate.
  *
- * It is no election: whoever does not answer is not waited for, unless it is named in `replicas`.
+ * It is no election: whoever does not answer is not waited for, unless it is named in `replicas`. Whoever has answered
+ * must promise, too: it follows an earlier primary else, and what that writes would be cut.
  *
  * @returns the history to be written down before anything is published
  * @throws ERR_ACKGATE_SUPERSEDED when a primary is there; ERR_ACKGATE_REPLICA_AHEAD when a replica has more;
- *   ERR_ACKGATE_NODE_TWICE, ERR_ACKGATE_JOURNAL_LINEAGE, ERR_ACKGATE_NATS_UNREACHABLE
+ *   ERR_ACKGATE_NODE_TWICE, ERR_ACKGATE_JOURNAL_LINEAGE, ERR_ACKGATE_NATS_UNREACHABLE, ERR_ACKGATE_CLOCK_SKEW
  */
 export async function takeOffice(
-  client: NatsClient,
-  connection: NatsConnection,
+  nats: Connected,
   subjects: Subjects,
   candidate: Candidate,
 ): Promise<History> {
-  const before = await askEverybody(client, connection, subjects);
+  const before = await askEverybody(nats, subjects);
   const term = chooseTerm(candidate, before);
   const { node, primaryId } = candidate;
   const request = { candidate: { node, term, primaryId } };
-  const expected = new Set([...candidate.replicas, ...before.standings.map((standing) => standing.node)]);
-  const promised = await askStandings(client, connection, subjects, request, (answers) => {
-    return [...expected].every((name) => answers.some((answer) => answer.node === name));
-  });
+  // Those in `replicas` are among them by now.
+  const expected = before.standings.map((standing) => standing.node);
+  const silentAmong = (answers: readonly StandingReply[]) =>
+    expected.filter((name) => !answers.some((answer) => answer.node === name));
+  // With nobody expected, who has turned up since is given the time of the first question.
+  const promised = await (expected.length === 0
+    ? askStandings(nats, subjects, request, answerMs)
+    : askStandings(nats, subjects, request, promiseMs, (answers) => silentAmong(answers).length === 0));
+  const silent = silentAmong(promised);
+  if (silent.length > 0) {
+    const message =
+      `${quoted(silent)} answered, and then did not promise within ${promiseMs} ms to follow no earlier primary: it may ` +
+      'have records that count. Open again once it answers; if it is gone for good, and what it has may be lost, ' +
+      'end it before';
+    throw new AckgateError('ERR_ACKGATE_NATS_UNREACHABLE', message);
+  }
   checkStandings(candidate, promised);
   const other = promised.find((standing) => standing.term > term || standing.following !== primaryId);
   if (other !== undefined) {
@@ -128,16 +145,30 @@ export function chooseTerm(
     throw new AckgateError('ERR_ACKGATE_NODE_TWICE', message);
   }
   checkStandings(candidate, standings);
+  const implausible = [...primaries, ...standings].find(({ term }) => !isPlausibleTerm(term, nowMs));
+  if (implausible !== undefined) throw farAhead(`node "${implausible.node}"`, implausible.term);
+  const own = Math.max(highestTerm(log.history), promised);
+  if (!isPlausibleTerm(own, nowMs)) throw farAhead('the directory here', own);
   const terms = [...primaries, ...standings].map(({ term }) => term);
-  return Math.max(Math.floor(nowMs), highestTerm(log.history), promised, ...terms) + randomInt(1, termSpread);
+  return Math.max(Math.floor(nowMs), own, ...terms) + randomInt(1, termSpread);
 }
+
+/** Nobody with a right clock would follow. */
+function farAhead(who: string, term: number): AckgateError {
+  const message =
+    `${who} knows of term ${term}, which is more than a year ahead of the clock here: set the clocks. Terms are times ` +
+    'in milliseconds; one that a wrong clock has left has to be taken out of the directory by hand';
+  return new AckgateError('ERR_ACKGATE_CLOCK_SKEW', message);
+}
+
+const quoted = (names: readonly string[]) => names.map((name) => `"${name}"`).join(', ');
 
 /** What must hold of the others for a candidate to have everything that may count. */
 export function checkStandings({ log, replicas }: Candidate, standings: readonly StandingReply[]): void {
   const silent = replicas.filter((name) => !standings.some((standing) => standing.node === name));
   if (silent.length > 0) {
     const message =
-      `${silent.map((name) => `"${name}"`).join(', ')} did not answer within ${answerMs} ms: start the replica, ` +
+      `${quoted(silent)} did not answer within ${answerMs} ms: start the replica, ` +
       'or leave it out of `replicas` if what it has may be lost';
     throw new AckgateError('ERR_ACKGATE_NATS_UNREACHABLE', message);
   }

@@ -27,7 +27,7 @@ export interface NatsJournalOptions extends NatsClusterOptions {
   takeOver?: boolean;
   /** Names of replicas that must answer before this node takes office (default: none). */
   replicas?: readonly string[];
-  /** Furthest that the clock of a replica may be from the primary's, 1 … 3,600,000 ms (default 5,000). */
+  /** Furthest that the clock of a replica may be from the primary's when it joins, 1 … 3,600,000 ms (default 5,000). */
   clockSkewMaxMs?: number;
   /** Largest payload, in bytes; a message of the server must have room for it (default 512 KiB). */
   recordBytesMax?: number;

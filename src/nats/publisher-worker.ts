@@ -24,7 +24,7 @@ async function open(data: PublisherData): Promise<Publisher> {
     const subjects = subjectsOf(cluster);
     const promised = readPromise(directory);
     const candidate = { node, primaryId, log, promised, takeOver, replicas };
-    const history = await takeOffice(nats.client, nats.connection, subjects, candidate);
+    const history = await takeOffice(nats, subjects, candidate);
     writeHistory(directory, history);
     const publisher = new Publisher(data, nats, subjects, history);
     publisher.listen();

@@ -28,8 +28,12 @@ export class Recent {
     if (old > 0) this.#messages.splice(0, old);
   }
 
-  /** The message that has this sequence. */
-  find(sequence: number): Published | null {
+  /**
+   * The message that has this sequence, and those behind it; none when it isn't kept.
+   *
+   * @param bytesMax of all of them, unless the first alone is more
+   */
+  from(sequence: number, bytesMax: number): readonly Published[] {
     let low = 0;
     let high = this.#messages.length;
     while (low < high) {
@@ -38,7 +42,13 @@ export class Recent {
       else high = middle;
     }
     const found = this.#messages[low];
-    return found !== undefined && found.first <= sequence ? found : null;
+    if (found === undefined || found.first > sequence) return [];
+    let end = low + 1;
+    for (let bytes = found.bytes.length; end < this.#messages.length; end++) {
+      bytes += this.#messages[end]!.bytes.length;
+      if (bytes > bytesMax) break;
+    }
+    return this.#messages.slice(low, end);
   }
 
   #clear(): void {

@@ -5,10 +5,9 @@ import type { Logger } from '../shared/logger.js';
 import { type BatchMessage, decodeBatch } from './batch-codec.js';
 import type { Connected } from './connect.js';
 import type { Copy } from './copy.js';
-import { type Fetchable, Fetcher } from './fetcher.js';
+import { Fetcher } from './fetcher.js';
 import { Following } from './following.js';
-import { type FrameReading, FrameSender } from './frame-sender.js';
-import { decodeHistory } from './history-file.js';
+import type { History } from './history.js';
 import { Joiner } from './joiner.js';
 import {
   type Joined,
@@ -17,11 +16,13 @@ import {
   standingRequestCodec,
   subjectsOf,
 } from './messages.js';
+import { Misunderstood } from './misunderstood.js';
 import type { CheckedCluster } from './options.js';
 import { Outlet } from './outlet.js';
 import { writePromise } from './promise-file.js';
 import type { Replica, ReplicaStatus } from './replica-api.js';
 import { ReplicaStream } from './replica-stream.js';
+import { type Followed, Reporter } from './reporter.js';
 
 const frameMs = 200;
 const renewMs = 1_000;
@@ -34,11 +35,6 @@ export interface ReplicaParts extends Omit<CheckedCluster, 'servers'> {
   wallClock: () => number;
   nats: Connected;
   copy: Copy;
-}
-
-/** What it follows, from joining until it follows another. */
-interface Followed extends Fetchable {
-  readonly epoch: number;
 }
 
 /** See `Replica`. */
@@ -56,12 +52,12 @@ export class RunningReplica implements Replica {
   readonly #following: Following;
   readonly #joiner: Joiner;
   readonly #fetcher: Fetcher;
-  readonly #frames: FrameSender;
+  readonly #reporter: Reporter;
+  readonly #misunderstood: Misunderstood;
   readonly #timers: NodeJS.Timeout[];
   #followed: Followed | null = null;
   #reportFailure!: (error: AckgateError) => void;
   #adopting: Promise<unknown> = Promise.resolve();
-  #isWatching = false;
   #refusedPrimary: string | null = null;
   #closed: Promise<void> | null = null;
 
@@ -79,17 +75,21 @@ export class RunningReplica implements Replica {
     this.failed = new Promise((report) => {
       this.#reportFailure = report;
     });
+    this.#misunderstood = new Misunderstood((fields) =>
+      logger.warn({ node, ...fields }, 'a message was not understood'),
+    );
     this.#outlet = new Outlet(nats.connection, (isConnected) => this.#onConnection(isConnected));
-    this.#frames = new FrameSender({
-      ...{ node, zone, instance: this.#instance },
-      read: () => this.#reading(),
+    this.#reporter = new Reporter({
+      ...{ node, zone, copy, instance: this.#instance },
+      followed: () => this.#followed,
       publish: (frame) => this.#outlet.publish(this.#subjects.frame, frame),
     });
     this.#joiner = new Joiner({
       ...{ node, zone, instance: this.#instance, wallClock: options.wallClock },
       primaryId: () => (this.#closed === null ? this.#following.primaryId : null),
       ask: (primaryId, request, ms) => this.#request(this.#subjects.join(primaryId), request, ms),
-      joined: (primaryId, reply) => this.#onJoined(primaryId, reply),
+      joined: (primaryId, reply, history) => this.#onJoined(primaryId, reply, history),
+      notUnderstood: (primaryId, reply, why) => this.#misunderstood.add('join reply', reply, why, primaryId),
       fail: (error) => this.#fail(error),
     });
     this.#fetcher = new Fetcher({
@@ -97,6 +97,8 @@ export class RunningReplica implements Replica {
       followed: () => this.#followed,
       ask: (primaryId, request, ms) => this.#request(this.#subjects.fetch(primaryId), request, ms),
       take: (followed, batch) => this.#take(followed as Followed, batch),
+      notUnderstood: (primaryId, answer, why) =>
+        this.#misunderstood.add('fetch answer', answer, why, primaryId),
       fail: (error) => this.#fail(error),
     });
     this.#on(this.#subjects.batch, (message) => this.#onBatch(message));
@@ -107,7 +109,7 @@ export class RunningReplica implements Replica {
       this.#fail(new AckgateError('ERR_ACKGATE_NATS_UNREACHABLE', message));
     });
     this.#timers = [
-      setInterval(() => this.#frameDue(), frameMs),
+      setInterval(() => this.#reporter.due(), frameMs),
       setInterval(() => {
         if (this.#followed !== null) this.#joiner.ask();
       }, renewMs),
@@ -175,7 +177,10 @@ export class RunningReplica implements Replica {
 
   #onBatch(message: Msg): void {
     const batch = decodeBatch(message.data);
-    if (typeof batch === 'string') return;
+    if (typeof batch === 'string') {
+      this.#misunderstood.add('batch', message.data, batch);
+      return;
+    }
     const { term, primaryId } = batch;
     const heard = this.#following.hear(term, primaryId);
     if (heard === 'over' || heard === 'second') {
@@ -198,7 +203,10 @@ export class RunningReplica implements Replica {
 
   #onStanding(message: Msg): void {
     const request = standingRequestCodec.decode(message.data);
-    if (typeof request === 'string') return;
+    if (typeof request === 'string') {
+      this.#misunderstood.add('standing request', message.data, request);
+      return;
+    }
     const { candidate } = request;
     if (candidate !== null && this.#following.hear(candidate.term, candidate.primaryId) === 'new') {
       this.#leave();
@@ -237,25 +245,23 @@ export class RunningReplica implements Replica {
   #take(followed: Followed, batch: BatchMessage): void {
     followed.stream.take(batch);
     if (batch.records.length > 0) {
-      this.#frameDue();
-      this.#watchPersisted();
+      this.#reporter.onAppended();
     }
     this.#fetcher.look();
   }
 
-  async #onJoined(primaryId: string, reply: Joined): Promise<void> {
+  async #onJoined(primaryId: string, reply: Joined, history: History): Promise<void> {
     if (this.#followed === null && !this.#isElsewhere(primaryId)) {
-      await this.#follow(this.#following.term, primaryId, reply);
+      await this.#follow(this.#following.term, primaryId, reply, history);
     }
   }
 
   async #follow(
     term: number,
     primaryId: string,
-    { history: text, epochAbove, ...log }: Joined,
+    { epochAbove, ...log }: Joined,
+    history: History,
   ): Promise<void> {
-    const history = decodeHistory(text);
-    if (typeof history === 'string') return;
     const adopted = this.#copy.adopt({ ...log, history }, epochAbove);
     this.#adopting = adopted.catch(() => {});
     const cut = await adopted;
@@ -272,8 +278,7 @@ export class RunningReplica implements Replica {
     this.#followed = { term, primaryId, epoch: this.#copy.history!.incarnation, stream };
     this.#logger.info({ node, term, last: this.#copy.last, primaryLast: log.last }, 'follows the primary');
     this.#take(this.#followed, { term, primaryId, first: log.last + 1, last: log.last, records: [] });
-    this.#frameDue();
-    this.#watchPersisted();
+    this.#reporter.onAppended();
   }
 
   /** Whether, while something was waited for, it has ended or turned to another primary. */
@@ -290,38 +295,6 @@ export class RunningReplica implements Replica {
     } catch {
       return null;
     }
-  }
-
-  #frameDue(): void {
-    if (this.#followed !== null) this.#frames.due();
-  }
-
-  /** What is true of its primary's journal at this moment. */
-  #reading(): FrameReading | null {
-    const followed = this.#followed;
-    const { journal } = this.#copy;
-    if (followed === null || journal === null || journal.failure !== null) return null;
-    // The persisted position first: it may move at any time, what is in memory moves on this thread only.
-    const persisted = journal.primaryCursor;
-    const { term, primaryId, epoch, stream } = followed;
-    return { term, primaryId, epoch, inMemory: stream.last, persisted };
-  }
-
-  /** A frame for every group that becomes durable. */
-  #watchPersisted(): void {
-    const { journal } = this.#copy;
-    if (this.#isWatching || journal === null || journal.primaryCursor >= journal.lastSequence) return;
-    this.#isWatching = true;
-    journal.whenPersisted(journal.lastSequence).then(
-      () => {
-        this.#isWatching = false;
-        this.#frameDue();
-        this.#watchPersisted();
-      },
-      () => {
-        this.#isWatching = false;
-      },
-    );
   }
 
   #watchJournal(): void {

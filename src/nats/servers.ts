@@ -1,11 +1,18 @@
+import { readFileSync } from 'node:fs';
 import { AckgateError } from '../errors.js';
-import { argument, isFunction, text } from '../shared/checks.js';
+import { argument, boolean, isFunction, text } from '../shared/checks.js';
 
 /** How to reach a NATS server, or the servers of one cluster. */
 export interface NatsServers {
-  /** `nats://host:port` or `host:port` of every server that may be tried; several: those of one cluster. */
+  /**
+   * `nats://host:port` or `host:port` of every server that may be tried; several: those of one cluster. `tls://` in one of
+   * them requires TLS of all.
+   */
   servers: string | readonly string[];
-  /** User name, where the server wants one. May also be in the address: `nats://user:password@host`. */
+  /**
+   * User name, where the server wants one. May also be in the address: `nats://user:password@host`; without a password it
+   * is a token there, unless `password` is given.
+   */
   user?: string;
   /** Its password, or what gives it. Asked for once, when the connection is opened. */
   password?: string | (() => string | Promise<string>);
@@ -33,10 +40,13 @@ export interface CheckedServers {
   readonly token: string | null;
   readonly credentialsFile: string | null;
   readonly tls: NatsTls | null;
+  /** What must be in no message: password, token, and all that came from an address. None is empty. */
+  readonly secrets: readonly string[];
 }
 
 export const serverOptionNames = ['servers', 'user', 'password', 'token', 'credentialsFile', 'tls'] as const;
-const tlsNames = ['caFile', 'certFile', 'keyFile', 'handshakeFirst'];
+const tlsFiles = ['caFile', 'certFile', 'keyFile'] as const;
+const tlsNames: readonly string[] = [...tlsFiles, 'handshakeFirst'];
 const charsMax = 4096;
 
 /**
@@ -51,23 +61,50 @@ export async function checkServers(options: NatsServers): Promise<CheckedServers
     );
   }
   const parsed = list.map((address, i) => parseAddress(`servers[${i}]`, address));
-  const withUser = parsed.find(({ user }) => user !== null);
-  const { password } = options;
-  const given = isFunction(password) ? await (password as () => string | Promise<string>)() : password;
+  const inAddress = credentialsOf(parsed);
+  const tls = checkTls(options.tls) ?? (parsed.some(({ requiresTls }) => requiresTls) ? {} : null);
+  const { password: givenPassword } = options;
+  const given = isFunction(givenPassword)
+    ? await (givenPassword as () => string | Promise<string>)()
+    : givenPassword;
+  const password = optionalText('password', given) ?? inAddress.password;
+  const isToken = inAddress.user !== null && password === null && options.user === undefined;
+  const user = optionalText('user', options.user) ?? (isToken ? null : inAddress.user);
+  const token = optionalText('token', options.token) ?? (isToken ? inAddress.user : null);
+  const secrets = [password, token, inAddress.user, inAddress.password];
   return {
     addresses: parsed.map(({ address }) => address),
-    user: optionalText('user', options.user) ?? withUser?.user ?? null,
-    password: optionalText('password', given) ?? withUser?.password ?? null,
-    token: optionalText('token', options.token),
+    user,
+    password,
+    token,
     credentialsFile: optionalText('credentialsFile', options.credentialsFile),
-    tls: checkTls(options.tls),
+    tls,
+    secrets: secrets.filter((secret): secret is string => secret !== null && secret !== ''),
   };
 }
 
-interface Address {
-  address: string;
+interface Credentials {
   user: string | null;
   password: string | null;
+}
+
+interface Address extends Credentials {
+  address: string;
+  requiresTls: boolean;
+}
+
+/** The client logs in the same way everywhere. */
+function credentialsOf(addresses: readonly Address[]): Credentials {
+  const given = addresses.filter(({ user, password }) => user !== null || password !== null);
+  const [first] = given;
+  if (first === undefined) return { user: null, password: null };
+  if (given.some(({ user, password }) => user !== first.user || password !== first.password)) {
+    throw argument(
+      'servers',
+      'servers of one cluster, with the same user and password in all addresses that have one',
+    );
+  }
+  return first;
 }
 
 /** The address may hold a password: it is never in a message. */
@@ -84,9 +121,19 @@ function parseAddress(name: string, value: unknown): Address {
   }
   return {
     address: `${url.hostname}:${url.port || '4222'}`,
-    user: url.username === '' ? null : decodeURIComponent(url.username),
-    password: url.password === '' ? null : decodeURIComponent(url.password),
+    user: decoded(name, url.username),
+    password: decoded(name, url.password),
+    requiresTls: url.protocol === 'tls:',
   };
+}
+
+function decoded(name: string, part: string): string | null {
+  if (part === '') return null;
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    throw argument(name, 'an address whose user and password are percent-encoded, with "%25" for "%"');
+  }
 }
 
 function optionalText(name: string, value: unknown): string | null {
@@ -104,5 +151,18 @@ function checkTls(tls: NatsServers['tls']): NatsTls | null {
     const message = `there is no option "${name}" in tls; there are ${tlsNames.join(', ')}`;
     throw new AckgateError('ERR_ACKGATE_UNKNOWN_OPTION', message);
   }
+  for (const name of tlsFiles) if (tls[name] !== undefined) checkReadable(`tls.${name}`, tls[name]);
+  if (tls.handshakeFirst !== undefined) boolean('tls.handshakeFirst', tls.handshakeFirst);
   return { ...tls };
+}
+
+/** Now, and by its name: later it would be one of the reasons why no server can be reached. */
+function checkReadable(name: string, path: unknown): void {
+  const given = text(name, path, charsMax);
+  try {
+    readFileSync(given);
+  } catch (cause) {
+    const message = `${name} can't be read: ${(cause as Error).message}`;
+    throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', message, { cause });
+  }
 }

@@ -24,7 +24,8 @@ export interface NatsStandings {
 }
 
 /**
- * Asks a cluster who is primary and how far each replica is. What does not answer within 300 ms is not in it.
+ * Asks a cluster who is primary and how far each replica is. What does not answer within 300 ms is not in it, as long as
+ * the server answers.
  *
  * @throws ERR_ACKGATE_NATS_UNREACHABLE, ERR_ACKGATE_NATS_CREDENTIALS, ERR_ACKGATE_PEER_MISSING,
  *   ERR_ACKGATE_INVALID_ARGUMENT
@@ -32,9 +33,9 @@ export interface NatsStandings {
 export async function natsStandings(options: NatsServers & { cluster: string }): Promise<NatsStandings> {
   const servers = await checkServers(options);
   const cluster = checkClusterName(options.cluster);
-  const { client, connection } = await connectNats(servers, `ackgate ${cluster} standings`);
+  const nats = await connectNats(servers, `ackgate ${cluster} standings`);
   try {
-    const { primaries, standings } = await askEverybody(client, connection, subjectsOf(cluster));
+    const { primaries, standings } = await askEverybody(nats, subjectsOf(cluster));
     const [primary = null] = [...primaries].sort((a, b) => b.term - a.term);
     const ends = standings.map(({ lastTerm, last }) => ({ term: lastTerm, last }));
     const replicas = standings
@@ -51,6 +52,6 @@ export async function natsStandings(options: NatsServers & { cluster: string }):
       replicas,
     };
   } finally {
-    await connection.close();
+    await nats.connection.close();
   }
 }

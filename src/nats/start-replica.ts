@@ -23,7 +23,7 @@ export async function startReplicaWith(options: ReplicaOptions, wallClock: () =>
   const { directory: given, segmentBytes, bufferBytes } = options;
   if (typeof given !== 'string' || given === '') throw argument('directory', 'the path of a directory');
   const directory = resolve(given);
-  const copy = await Copy.open({ directory, segmentBytes, bufferBytes });
+  const copy = await Copy.open({ directory, segmentBytes, bufferBytes, wallClock });
   try {
     const nats = await connectNats(servers, `ackgate ${checked.cluster} replica ${checked.node}`);
     return new RunningReplica({ ...checked, directory, wallClock, nats, copy });
