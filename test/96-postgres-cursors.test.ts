@@ -1,6 +1,9 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { type Stage, startStage } from '#ackgate/index.js';
-import { PostgresJournal, type PostgresJournalOptions, postgresStandings } from '#ackgate/postgres/index.js';
+import { LoopbackProxy } from '#ackgate/local-cluster/proxy.js';
+import { PostgresJournal, type PostgresJournalOptions } from '#ackgate/postgres/index.js';
+import { checkServers } from '#ackgate/postgres/servers.js';
+import { askServers } from '#ackgate/postgres/standing.js';
 import { payloadOf } from './fixtures/journal-payload.mjs';
 import { recordsOf } from './support/journal-contract.js';
 import { realPostgres } from './support/real-servers.js';
@@ -56,7 +59,8 @@ async function appendSome(journal: PostgresJournal, count = 10): Promise<number>
 
 /** Last sequence that each standby has by its own account, once it has replayed what it has received. */
 async function heldBy({ schema }: Primary): Promise<number[]> {
-  const standings = await postgresStandings({ servers: [cluster.urls[1], cluster.urls[2]], schema });
+  const { settings } = await checkServers({ servers: [cluster.urls[1], cluster.urls[2]] });
+  const standings = await askServers(settings, schema);
   return standings.map((one) => ('standing' in one ? one.standing.lastSequence : -1));
 }
 
@@ -181,6 +185,58 @@ describe.skipIf(cluster === null)('cursors of PostgreSQL standbys', () => {
     expect(journal.failure).toBeNull();
   });
 
+  test('a standby that the stage does not take does not keep out the other, and the log says why', async () => {
+    const primary = await startPrimary('durably-replicated');
+    const { journal, stage, lines } = primary;
+    await appendSome(journal);
+    cluster.freeze(0);
+    try {
+      const cursor = stage.cursors.node('standby1');
+      cursor.disconnect();
+      cursor.retire();
+      stage.cursors.node('standby1', { zone: 'elsewhere' });
+    } finally {
+      cluster.thaw(0);
+    }
+    await until(() => lines).toContainEqual(
+      expect.objectContaining({ level: 'error', fields: expect.objectContaining({ node: 'standby1' }) }),
+    );
+    const last = await appendSome(journal);
+    await until(() => stage.status().durablePos).toBe(last);
+    expect(node(primary, 'standby1').connected).toBe(false);
+    expect(lines.filter(({ level }) => level !== 'info')).toHaveLength(1);
+  });
+
+  test('a name that no standby has is told, with the names that there are', async () => {
+    const { lines } = await startPrimary('local', { standbys: ['standby1', 'stanby2'] });
+    await until(() => lines).toContainEqual({
+      level: 'warn',
+      message: expect.stringContaining('is the name right?'),
+      fields: { missing: ['stanby2'], streaming: expect.arrayContaining(['standby1', 'standby2']) },
+    });
+  });
+
+  test('an address that leads to another server ends it: that one has another log', async () => {
+    const proxy = await LoopbackProxy.start(cluster.ports[0]!);
+    onTestFinished(() => proxy.close());
+    const servers = [`postgres://ackgate@127.0.0.1:${proxy.port}/ackgate`];
+    const { journal, stage } = await startPrimary('durably-replicated', { servers });
+    const last = await appendSome(journal);
+    await until(() => stage.status().durablePos).toBe(last);
+    // It has the same journal in the same generation, and cursors of its own some day.
+    await cluster.waitUntilReplayed();
+    proxy.target = cluster.ports[1]!;
+    const superseded = { code: 'ERR_ACKGATE_SUPERSEDED', message: expect.stringContaining('another server') };
+    await expect(recordsOf(journal)).rejects.toMatchObject(superseded);
+    await expect(journal.truncateBefore(1)).rejects.toMatchObject(superseded);
+    await cluster.sql(
+      0,
+      `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'ackgate one cursors'`,
+    );
+    expect(await journal.failed).toMatchObject(superseded);
+    await until(() => stage.status().state).toBe('fenced');
+  });
+
   test('whoever is superseded on the same server is fenced, also with nothing to write', async () => {
     const old = await startPrimary('local');
     await appendSome(old.journal);
@@ -239,5 +295,23 @@ describe.skipIf(cluster === null)('cursors of PostgreSQL standbys', () => {
       code: 'ERR_ACKGATE_REPLICA_AHEAD',
       message: expect.stringContaining(`:${cluster.ports[2]}/`),
     });
+  });
+
+  test('of two that were promoted in turn and taken in one generation neither goes on', async () => {
+    // Server 1 was promoted, server 2 is a standby of the old primary.
+    const schema = `cursors_${++schemas}`;
+    const servers = [cluster.urls[1], cluster.urls[2]];
+    const one = await startPrimary('local', { schema, servers, standbys: [] });
+    await cluster.promote(2, { follow: false });
+    // As from behind a broken network.
+    const two = await startPrimary('local', {
+      schema,
+      servers: [cluster.urls[2]],
+      node: 'two',
+      standbys: [],
+    });
+    expect(two.journal.epoch).toBe(one.journal.epoch);
+    expect((await one.journal.failed).code).toBe('ERR_ACKGATE_SUPERSEDED');
+    await until(() => one.stage.status().state).toBe('fenced');
   });
 });

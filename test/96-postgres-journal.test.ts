@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { createTurnLog, readTurns } from '#ackgate/journal/index.js';
 import { Committer } from '#ackgate/postgres/committer.js';
 import { Connection } from '#ackgate/postgres/connection.js';
 import { PostgresJournal } from '#ackgate/postgres/index.js';
@@ -91,6 +92,84 @@ describe.skipIf(cluster === null)('PostgreSQL', () => {
     });
     await cluster.sql(0, `update ${schema}.journal set records = substring(records for 6) where first = 5`);
     await expect(recordsOf(journal, 5)).rejects.toMatchObject({ code: 'ERR_ACKGATE_JOURNAL_DAMAGED' });
+    await journal.close();
+  });
+
+  test('the turns that are noted are its commits, one after the other', async () => {
+    const turns = createTurnLog(10);
+    const options = { servers: cluster.urls, node: 'one', schema: newSchema(), turns };
+    const journal = await PostgresJournal.open(options);
+    journal.append(payloadOf(1));
+    await journal.flush();
+    journal.appendBatch([payloadOf(2), payloadOf(3)]);
+    await journal.flush();
+    await journal.close();
+    const noted = readTurns(turns);
+    expect(noted.map(({ lastSequence }) => lastSequence)).toEqual([1, 3]);
+    const times = noted.flatMap(({ beganNs, endedNs }) => [beganNs, endedNs]);
+    expect(times).toEqual([...times].sort((a, b) => a - b));
+    expect(new Set(times).size).toBe(4);
+    const wrong = { ...options, turns: 10 as never };
+    await expect(PostgresJournal.open(wrong)).rejects.toMatchObject({ code: 'ERR_ACKGATE_INVALID_ARGUMENT' });
+  });
+
+  test('replay of rows that are large brings all of them', async () => {
+    const limits = { bufferBytes: 16 * 1024 * 1024, recordBytesMax: 5 * 1024 * 1024 };
+    const options = { servers: cluster.urls, node: 'one', schema: newSchema(), ...limits };
+    const journal = await PostgresJournal.open(options);
+    const sizes = [3_000_000, 3_000_000, 5_000_000, 10, 20];
+    for (const [i, size] of sizes.entries()) {
+      journal.append(Buffer.alloc(size, i));
+      await journal.flush();
+    }
+    const records = await recordsOf(journal);
+    expect(records.map(({ payload }) => [payload.length, payload.at(-1)])).toEqual(
+      sizes.map((size, i) => [size, i]),
+    );
+    await journal.close();
+  });
+
+  test('a session is not ended for being idle, and a question that is not answered has failed', async () => {
+    const limits = ['idle_session_timeout', 'idle_in_transaction_session_timeout', 'statement_timeout'];
+    for (const name of limits) await cluster.sql(0, `alter role ackgate set ${name} = '10s'`);
+    const { settings } = await checkServers({ servers: cluster.urls });
+    const connection = await Connection.open(settings[0]!, { applicationName: 'test' });
+    try {
+      for (const name of limits) {
+        const { rows } = await connection.query(`select current_setting('${name}') as value`);
+        expect(rows[0]).toEqual({ value: '0' });
+      }
+      await expect(connection.query('select pg_sleep(60)', [], 100)).rejects.toThrow('within 100 ms');
+      await connection.lost;
+    } finally {
+      await connection.end();
+      await cluster.sql(0, 'alter role ackgate reset all');
+    }
+  });
+
+  test('a server that hangs with a commit has the journal fail in time', async () => {
+    const options = { servers: cluster.urls, node: 'one', schema: newSchema(), commitMs: 1000 };
+    const journal = await PostgresJournal.open(options);
+    cluster.freeze(0);
+    try {
+      journal.append(payloadOf(1));
+      expect((await journal.failed).message).toContain('within 1000 ms');
+      await expect(journal.close()).rejects.toMatchObject({ code: 'ERR_ACKGATE_JOURNAL_FAILED' });
+    } finally {
+      cluster.thaw(0);
+    }
+  });
+
+  test('truncation is for the generation that is in force', async () => {
+    const schema = newSchema();
+    const journal = await PostgresJournal.open({ servers: cluster.urls, node: 'one', schema });
+    for (let group = 0; group < 2; group++) {
+      journal.append(payloadOf(1));
+      await journal.flush();
+    }
+    await cluster.sql(0, `update ${schema}.generation set generation = generation + 1`);
+    await expect(journal.truncateBefore(2)).rejects.toMatchObject({ code: 'ERR_ACKGATE_SUPERSEDED' });
+    expect(await cluster.sql(0, `select count(*) from ${schema}.journal`)).toBe('2');
     await journal.close();
   });
 

@@ -1,6 +1,9 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { AckgateError } from '#ackgate/errors.js';
+import { Connection } from '#ackgate/postgres/connection.js';
 import { PostgresJournal, type PostgresJournalOptions, postgresStandings } from '#ackgate/postgres/index.js';
+import { takeOffice } from '#ackgate/postgres/office.js';
+import { checkServers } from '#ackgate/postgres/servers.js';
 import { realPostgres } from './support/real-servers.js';
 
 const user = { name: 'clerk', password: 'Korrekt Pferd' };
@@ -62,6 +65,27 @@ describe.skipIf(cluster === null)('opening a journal on PostgreSQL', () => {
     expect((await refusal({ servers: [cluster.urls[1]] })).code).toBe('ERR_ACKGATE_POSTGRES_STANDBY');
   });
 
+  test('one server under two names, and one without TLS where it is asked for, are called that', async () => {
+    const [url] = cluster.urls;
+    expect(await refusal({ servers: [url, url.replace('127.0.0.1', 'localhost')] })).toMatchObject({
+      code: 'ERR_ACKGATE_INVALID_ARGUMENT',
+      message: expect.stringContaining('are one server'),
+    });
+    expect((await refusal({ servers: [url], tls: {} })).message).toContain('has no TLS');
+  });
+
+  test('the generation that is taken is higher than any that some server knows of', async () => {
+    const schema = `open_${++schemas}`;
+    const journal = await open({ schema });
+    await journal.close();
+    const { settings } = await checkServers({ servers: [cluster.urls[0]] });
+    const connection = await Connection.open(settings[0]!, { applicationName: 'test' });
+    onTestFinished(() => connection.end());
+    const check = () => {};
+    const options = { schema, node: 'two', takeOver: false, firstSequence: 1, above: 8, check };
+    expect((await takeOffice(connection, options)).generation).toBe(9);
+  });
+
   test('tables of another format, and tables of somebody else', async () => {
     const schema = `open_${++schemas}`;
     await (await open({ schema })).close();
@@ -69,6 +93,17 @@ describe.skipIf(cluster === null)('opening a journal on PostgreSQL', () => {
     expect(await refusal({ schema })).toMatchObject({
       code: 'ERR_ACKGATE_POSTGRES_SCHEMA',
       message: expect.stringContaining('format 99'),
+    });
+    await cluster.sql(0, `delete from ${schema}.meta`);
+    expect(await refusal({ schema })).toMatchObject({
+      code: 'ERR_ACKGATE_POSTGRES_SCHEMA',
+      message: expect.stringContaining('"meta" without its row'),
+    });
+    await cluster.sql(0, `insert into ${schema}.meta values (1)`);
+    await cluster.sql(0, `delete from ${schema}.generation`);
+    expect(await refusal({ schema })).toMatchObject({
+      code: 'ERR_ACKGATE_POSTGRES_SCHEMA',
+      message: expect.stringContaining('generation'),
     });
     await cluster.sql(
       0,
@@ -114,7 +149,9 @@ describe.skipIf(cluster === null)('opening a journal on PostgreSQL', () => {
   });
 
   test('clocks that are too far apart, whatever too far is', async () => {
-    expect((await refusal({ clockSkewMaxMs: 0 })).code).toBe('ERR_ACKGATE_CLOCK_SKEW');
+    const error = await refusal({ clockSkewMaxMs: 0 });
+    expect(error.code).toBe('ERR_ACKGATE_CLOCK_SKEW');
+    expect(error.message).not.toContain('is 0 ms');
   });
 
   test('a role that may not see the standbys', async () => {
@@ -125,6 +162,10 @@ describe.skipIf(cluster === null)('opening a journal on PostgreSQL', () => {
     expect(await refusal({ ...options, standbys: ['standby1'] })).toMatchObject({
       code: 'ERR_ACKGATE_POSTGRES_CREDENTIALS',
       message: expect.stringContaining(`grant pg_read_all_stats to "${user.name}"`),
+    });
+    expect(await refusal(options)).toMatchObject({
+      code: 'ERR_ACKGATE_POSTGRES_CREDENTIALS',
+      message: expect.stringContaining(`grant create on database "ackgate" to "${user.name}"`),
     });
     await cluster.sql(0, `alter role ${user.name} inherit`);
     await open({ ...options, standbys: ['standby1'] });

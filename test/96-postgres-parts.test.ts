@@ -1,13 +1,54 @@
-import { describe, expect, test } from 'vitest';
+import { createServer } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { AckgateError } from '#ackgate/errors.js';
-import { checkNoneAhead, checkStandings, choosePrimary } from '#ackgate/postgres/choose.js';
-import { connectError } from '#ackgate/postgres/fault.js';
+import { listenAnywhere } from '#ackgate/local-cluster/free-port.js';
+import {
+  checkNoneAhead,
+  checkStandings,
+  choosePrimary,
+  highestGeneration,
+} from '#ackgate/postgres/choose.js';
+import { connectError, tooOld } from '#ackgate/postgres/fault.js';
 import { checkPostgresPolicy, PostgresJournal, postgresText } from '#ackgate/postgres/index.js';
 import { LsnMap, parseLsn } from '#ackgate/postgres/lsn-map.js';
+import { Poller } from '#ackgate/postgres/poller.js';
 import { checkServers } from '#ackgate/postgres/servers.js';
 import { type StandbyRow, StandbyTracker } from '#ackgate/postgres/standby-tracker.js';
-import { type ServerStanding, tooOld } from '#ackgate/postgres/standing.js';
+import type { ServerStanding } from '#ackgate/postgres/standing.js';
 import { isRival } from '#ackgate/postgres/watcher.js';
+
+/** Lets anybody in, tells its version, and knows nothing else. Resolves to its port. */
+async function oldServer(version: string): Promise<number> {
+  const message = (type: string, ...parts: (string | number[])[]) => {
+    const body = Buffer.concat(parts.map((part) => Buffer.from(part as string)));
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(body.length + 4);
+    return Buffer.concat([Buffer.from(type), length, body]);
+  };
+  const ready = message('Z', 'I');
+  const answers = [
+    message(
+      'T',
+      [0, 1],
+      'server_version_num\0',
+      [0, 0, 0, 0, 0, 0, 0, 0, 0, 25, 255, 255, 255, 255, 255, 255, 0, 0],
+    ),
+    message('D', [0, 1, 0, 0, 0, version.length], version),
+    message('C', 'SHOW\0'),
+  ];
+  const server = createServer((socket) => {
+    let isIn = false;
+    socket.on('error', () => {});
+    socket.on('data', (chunk) => {
+      if (!isIn) socket.write(Buffer.concat([message('R', [0, 0, 0, 0]), ready]));
+      else if (chunk.includes('show server_version_num')) socket.write(Buffer.concat([...answers, ready]));
+      isIn = true;
+    });
+  });
+  onTestFinished(() => new Promise<void>((closed) => server.close(() => closed())));
+  return listenAnywhere(server);
+}
 
 const coded = (code: string) => expect.objectContaining({ code });
 
@@ -88,6 +129,17 @@ describe('standbys as they are polled', () => {
     expect(observe([row('a', '2', 300)]).frames).toMatchObject([{ epoch: 1003, persisted: 3 }]);
   });
 
+  test('another connection that has said nothing yet takes the standby out of the view', () => {
+    const { observe } = setup();
+    observe([row('a', '1', 500)]);
+    expect(observe([row('a', '2', null)])).toMatchObject({ frames: [], gone: ['a'] });
+    expect(observe([row('a', '2', null)]).gone).toEqual([]);
+    expect(observe([row('a', '2', 400)])).toMatchObject({
+      frames: [{ epoch: 1002, persisted: 4 }],
+      gone: [],
+    });
+  });
+
   test('one that lacks something and says nothing is not alive; one that has everything is', () => {
     const { observe, map } = setup();
     observe([row('a', '1', 900)]);
@@ -114,11 +166,31 @@ describe('standbys as they are polled', () => {
   });
 });
 
+test('a server that refuses is asked again at its own pace, whatever is committed', async () => {
+  const triedAt: number[] = [];
+  const poller = new Poller({
+    schema: 'x',
+    connect: async () => {
+      triedAt.push(performance.now());
+      throw new Error('no');
+    },
+    polled: () => false,
+    failed: () => {},
+  });
+  while (triedAt.length < 3) {
+    poller.wake();
+    await nextTurn();
+  }
+  await poller.end();
+  expect(triedAt[2]! - triedAt[0]!).toBeGreaterThan(450);
+});
+
 describe('which server is the primary', () => {
   const standing = (server: string, over: Partial<ServerStanding> = {}) => ({
     server,
     standing: {
       server,
+      identity: server,
       isPrimary: true,
       version: 150000,
       timeline: 1,
@@ -149,6 +221,11 @@ describe('which server is the primary', () => {
     expect(() => choosePrimary([standing('a'), standing('b')])).toThrow(coded('ERR_ACKGATE_SUPERSEDED'));
   });
 
+  test('one server under two names is said to be one', () => {
+    const both = [standing('127.0.0.1:1'), standing('localhost:1', { identity: '127.0.0.1:1' })];
+    expect(() => choosePrimary(both)).toThrow(/127\.0\.0\.1:1 and localhost:1 are one server/);
+  });
+
   test('nobody, only standbys, and one that refuses us are errors', () => {
     const away = failed('ERR_ACKGATE_POSTGRES_UNREACHABLE');
     expect(() => choosePrimary([away])).toThrow(coded('ERR_ACKGATE_POSTGRES_UNREACHABLE'));
@@ -172,19 +249,31 @@ describe('which server is the primary', () => {
     expect(() => check(standby('b', { fsync: false }))).toThrow(coded('ERR_ACKGATE_POSTGRES_UNSAFE'));
     expect(() => check(standby('b', { clockSkewMs: 5001 }))).toThrow(/5001 ms ahead of ours/);
     expect(() => check(standby('b', { clockSkewMs: -6000 }))).toThrow(coded('ERR_ACKGATE_CLOCK_SKEW'));
+    expect(() => check(standby('b', { clockSkewMs: 5000.2 }))).toThrow(coded('ERR_ACKGATE_CLOCK_SKEW'));
+    // One that was the primary before may have been opened more often; what counts up goes on from there.
+    check(standing('b', { timeline: 0, generation: 8 }));
+    expect(highestGeneration([standing('a'), standing('b', { generation: 8 })])).toBe(8);
+    // But not where the journal never came.
+    expect(() =>
+      checkStandings(standing('a', { timeline: 2, generation: null }).standing, [standing('b')], 5000),
+    ).toThrow(coded('ERR_ACKGATE_SUPERSEDED'));
     checkNoneAhead(chosen, 10, [standby('b', { lastSequence: 10 }), standing('c', { lastSequence: 11 })]);
     expect(() => checkNoneAhead(chosen, 10, [standby('b', { lastSequence: 11 })])).toThrow(
       coded('ERR_ACKGATE_REPLICA_AHEAD'),
     );
   });
 
-  test('a rival is whoever has a higher generation, or was promoted later in the same one', () => {
+  test('a rival is a primary that does not come before ours, and a standby that knows of a later holder', () => {
     const mine = { timeline: 1, generation: 5 };
     expect(isRival({ timeline: null, generation: 5 }, mine)).toBe(false);
     expect(isRival({ timeline: null, generation: 6 }, mine)).toBe(true);
-    expect(isRival({ timeline: 1, generation: 5 }, mine)).toBe(false);
+    // Neither comes after the other: both stop.
+    expect(isRival({ timeline: 1, generation: 5 }, mine)).toBe(true);
+    expect(isRival({ timeline: 1, generation: 4 }, mine)).toBe(false);
     expect(isRival({ timeline: 2, generation: 5 }, mine)).toBe(true);
-    expect(isRival({ timeline: 2, generation: 4 }, mine)).toBe(false);
+    // The one promoted last, though the other one was opened more often.
+    expect(isRival({ timeline: 2, generation: 3 }, mine)).toBe(true);
+    expect(isRival(mine, { timeline: 2, generation: 3 })).toBe(false);
   });
 });
 
@@ -259,6 +348,29 @@ describe('arguments', () => {
     expect(error).toBeInstanceOf(AckgateError);
     expect(error.message).toContain(named);
     expect(error.message).not.toContain(secret);
+  });
+
+  test('a password function that throws is named, without what it says', async () => {
+    const password = () => {
+      throw Object.assign(new TypeError(`no such path: ${secret}`), { code: 'EVAULT' });
+    };
+    const error = await PostgresJournal.open({ servers, node: 'a', password }).catch((reason) => reason);
+    expect(error).toMatchObject({ code: 'ERR_ACKGATE_POSTGRES_CREDENTIALS' });
+    expect(error.cause).toBeUndefined();
+    expect(error.message).toContain('TypeError EVAULT');
+    expect(`${error.message} ${error.stack}`).not.toContain(secret);
+  });
+
+  test('a server that is too old is told by its version, before it is asked what it does not know', async () => {
+    const port = await oldServer('90624');
+    const old = { servers: [`postgres://user@127.0.0.1:${port}/db`] };
+    await expect(PostgresJournal.open({ ...old, node: 'a' })).rejects.toMatchObject({
+      code: 'ERR_ACKGATE_POSTGRES_VERSION',
+      message: expect.stringContaining('version 9.6'),
+    });
+    const text = postgresText(old, 'mode');
+    onTestFinished(() => text.close());
+    await expect(text.read()).rejects.toMatchObject({ code: 'ERR_ACKGATE_POSTGRES_VERSION' });
   });
 
   test('a text has a name', () => {

@@ -128,7 +128,7 @@ describe.skipIf(server === null)('asking who is there', () => {
     const { primary: subject } = subjectsOf(newCluster());
     const line = await proxy();
     const there = await stranger();
-    there.subscribe(subject, { callback: () => setTimeout(() => line.reset(), 100) });
+    there.subscribe(subject, { callback: () => void setTimeout(() => line.reset(), 100) });
     await there.flush();
     const nats = await connected(line.port);
     const decode = () => 'nobody answers';

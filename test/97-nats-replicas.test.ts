@@ -300,7 +300,7 @@ describe.skipIf(server === null)('replicas on NATS', () => {
     const nats = await stranger();
     const records = 300;
     let fetches = 0;
-    nats.subscribe(`ackgate.${cluster.name}.fetch.*`, { callback: () => fetches++ });
+    nats.subscribe(`ackgate.${cluster.name}.fetch.*`, { callback: () => void fetches++ });
     // The next one when the last one was published: a message for each.
     const published = new Promise<void>((all) => {
       nats.subscribe(`ackgate.${cluster.name}.batch`, {

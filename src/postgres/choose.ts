@@ -16,7 +16,7 @@ export function compareClaims(a: Claim, b: Claim): number {
  * The server that is the primary.
  *
  * @throws ERR_ACKGATE_POSTGRES_CREDENTIALS, _UNREACHABLE, _VERSION, _SCHEMA, _STANDBY; ERR_ACKGATE_SUPERSEDED when it can't
- *   be told which one it is
+ *   be told which one it is; ERR_ACKGATE_INVALID_ARGUMENT when two of them are one
  */
 export function choosePrimary(asked: readonly AskedServer[]): ServerStanding {
   const errors = asked.flatMap((one) => ('error' in one ? [one.error] : []));
@@ -30,9 +30,15 @@ export function choosePrimary(asked: readonly AskedServer[]): ServerStanding {
   }
   const primaries = standings.filter(({ isPrimary }) => isPrimary).sort((a, b) => compareClaims(b, a));
   if (primaries.length === 0) throw onlyStandbys(standings, errors);
+  throwIfTwice(standings);
   const [first, second] = primaries;
   if (second !== undefined && compareClaims(first, second) === 0) throw twoPrimaries(first, second);
   return first;
+}
+
+/** Highest generation that any server knows of. */
+export function highestGeneration(asked: readonly AskedServer[]): number {
+  return asked.reduce((most, one) => Math.max(most, ('standing' in one && one.standing.generation) || 0), 0);
 }
 
 /**
@@ -47,8 +53,11 @@ export function checkStandings(
 ): void {
   for (const one of asked) {
     if (!('standing' in one)) continue;
-    const { server, fsync, clockSkewMs, generation } = one.standing;
-    if ((generation ?? 0) > (chosen.generation ?? 0)) {
+    const { server, isPrimary, fsync, clockSkewMs, generation } = one.standing;
+    // One that takes writes came before the chosen one, whatever its generation. But the journal must be there.
+    const most =
+      isPrimary && chosen.generation !== null ? Number.POSITIVE_INFINITY : (chosen.generation ?? 0);
+    if ((generation ?? 0) > most) {
       throw new AckgateError(
         'ERR_ACKGATE_SUPERSEDED',
         `${server} has generation ${generation} of the journal, but ${chosen.server}, which takes writes, only ` +
@@ -64,7 +73,7 @@ export function checkStandings(
     if (Math.abs(clockSkewMs) > clockSkewMaxMs) {
       throw new AckgateError(
         'ERR_ACKGATE_CLOCK_SKEW',
-        `the clock of ${server} is ${Math.round(Math.abs(clockSkewMs))} ms ` +
+        `the clock of ${server} is ${millisecondsOf(Math.abs(clockSkewMs))} ms ` +
           `${clockSkewMs > 0 ? 'ahead of' : 'behind'} ours; clockSkewMaxMs is ${clockSkewMaxMs}`,
       );
     }
@@ -81,6 +90,20 @@ export function checkNoneAhead(chosen: ServerStanding, last: number, asked: read
       'ERR_ACKGATE_REPLICA_AHEAD',
       `the standby ${server} has the journal up to ${lastSequence}, ${chosen.server}, which takes writes, only up ` +
         `to ${last}: stop ${chosen.server} and promote ${server}`,
+    );
+  }
+}
+
+const millisecondsOf = (ms: number): string => (ms < 1 ? 'less than 1' : String(Math.round(ms)));
+
+/** Of one server under two names, either would watch itself and find a rival. */
+function throwIfTwice(standings: readonly ServerStanding[]): void {
+  for (const [i, { server, identity }] of standings.entries()) {
+    const other = standings.slice(0, i).find((one) => one.identity === identity);
+    if (other === undefined) continue;
+    throw new AckgateError(
+      'ERR_ACKGATE_INVALID_ARGUMENT',
+      `servers: ${other.server} and ${server} are one server: name each server once, by an address of its own`,
     );
   }
 }

@@ -16,6 +16,8 @@ export interface Question {
   name?: string;
   text: string;
   values?: unknown[];
+  /** Milliseconds, after which it has failed, and its connection with it (default: never). */
+  query_timeout?: number;
 }
 
 export interface PgClient {

@@ -20,14 +20,15 @@ export class Committer {
   /**
    * Resolves, once the group is on the server's disk, to a position in its log at or past the end of the commit; null
    * when the generation is not in force any more: nothing was written. Whatever is thrown leaves open which it was.
+   * How long it may take is for the caller to decide.
    */
   async commit(first: number, { count, records }: Group): Promise<number | null> {
     const values = [this.#generation, first, first + count - 1, records];
     // Two questions in one turn. The second is answered after the commit of the first: asked for inside of the
     // transaction, the position would be one before its commit record.
     const [inserted, log] = await Promise.all([
-      this.#connection.prepared('insert', this.#insertText, values),
-      this.#connection.prepared('log', 'select pg_current_wal_flush_lsn()::text as position'),
+      this.#connection.prepared('insert', this.#insertText, values, 0),
+      this.#connection.prepared('log', 'select pg_current_wal_flush_lsn()::text as position', [], 0),
     ]);
     return inserted.rowCount === 1 ? parseLsn(log.rows[0].position as string) : null;
   }

@@ -10,6 +10,24 @@ export function codeOf(error: unknown): string {
 /** The tables, or the schema around them, are not there. */
 export const isMissingTable = (error: unknown): boolean => ['42P01', '3F000'].includes(codeOf(error));
 
+/** The client's own words for a question that took too long say neither that it was one nor how long. */
+export function noAnswer(error: unknown, answerMs: number): unknown {
+  return (error as Error).message === 'Query read timeout'
+    ? new Error(`it gave no answer within ${answerMs} ms`)
+    : error;
+}
+
+export function tooOld(server: Pick<ServerSettings, 'label'>, version: number): AckgateError {
+  const found =
+    version < 100000
+      ? `${Math.floor(version / 10000)}.${Math.floor(version / 100) % 100}`
+      : Math.floor(version / 10000);
+  return new AckgateError(
+    'ERR_ACKGATE_POSTGRES_VERSION',
+    `PostgreSQL server ${server.label} is version ${found}; 15 or later is needed`,
+  );
+}
+
 /** What went wrong, without the password, which a client or a server may have put into its message. */
 export function reasonOf(error: unknown, server: Pick<ServerSettings, 'password'>): string {
   const { message } = error as Partial<Error>;
@@ -29,9 +47,19 @@ export function connectError(error: unknown, server: ServerSettings): AckgateErr
 
 function meaningOf(error: unknown, reason: string): [AckgateErrorCode, string] {
   const code = codeOf(error);
-  const isRefused =
-    code.startsWith('28') || code === '3D000' || code === '42501' || /SASL|SCRAM|password/i.test(reason);
-  return isRefused
-    ? ['ERR_ACKGATE_POSTGRES_CREDENTIALS', 'refuses user, password or database']
-    : ['ERR_ACKGATE_POSTGRES_UNREACHABLE', 'does not answer'];
+  if (code === '42501')
+    return ['ERR_ACKGATE_POSTGRES_CREDENTIALS', 'does not let the role do what is needed'];
+  if (code.startsWith('28') || code === '3D000' || /SASL|SCRAM|password/i.test(reason)) {
+    return ['ERR_ACKGATE_POSTGRES_CREDENTIALS', 'refuses user, password or database'];
+  }
+  return ['ERR_ACKGATE_POSTGRES_UNREACHABLE', howUnreachable(code, reason)];
+}
+
+function howUnreachable(code: string, reason: string): string {
+  if (/does not support SSL/.test(reason)) return 'has no TLS, which the option tls asks for';
+  if (/CERT|SIGNATURE/.test(code)) return 'shows a certificate that is not accepted';
+  // Five characters: SQLSTATE, so there was an answer.
+  return /^[0-9A-Z]{5}$/.test(code) && /\d/.test(code) && !code.startsWith('08')
+    ? 'can not be used now'
+    : 'does not answer';
 }

@@ -14,6 +14,8 @@ export interface Opened {
   readonly type: 'opened';
   /** Place of the primary in `servers`. */
   readonly server: number;
+  /** Which server that is, for further connections. */
+  readonly identity: string;
   readonly generation: number;
   readonly firstSequence: number;
   readonly lastSequence: number;

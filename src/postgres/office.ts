@@ -2,7 +2,7 @@ import { setTimeout as passed } from 'node:timers/promises';
 import { AckgateError } from '../errors.js';
 import type { Connection } from './connection.js';
 import { codeOf } from './fault.js';
-import { lockClass } from './schema.js';
+import { lockClass, noGeneration } from './schema.js';
 
 /** The journal as whoever took it has found it. */
 export interface Office {
@@ -17,6 +17,8 @@ export interface OfficeOptions {
   readonly takeOver: boolean;
   /** Of a journal that is new. */
   readonly firstSequence: number;
+  /** Highest generation that was seen anywhere: the one that is taken is higher. */
+  readonly above: number;
   /** Looks at the journal's last sequence and throws when it must not be taken: nothing is changed then. */
   readonly check: (lastSequence: number) => void;
 }
@@ -39,12 +41,10 @@ export async function takeOffice(connection: Connection, options: OfficeOptions)
     const seen = await generationOf(connection, schema);
     const isFree = await tryLock(connection, schema, seen.generation, options.takeOver ? 0 : lockWaitMs);
     if (!isFree && !options.takeOver) throw locked(connection, seen.node);
-    try {
-      const office = await begin(connection, options, seen.generation);
-      if (office !== null) return office;
-    } finally {
-      if (isFree) await connection.query(`select pg_advisory_unlock(${lockOf(schema, seen.generation)})`);
-    }
+    // Whoever fails has his connection ended, and with it the lock.
+    const office = await begin(connection, options, seen.generation);
+    if (isFree) await connection.query(`select pg_advisory_unlock(${lockOf(schema, seen.generation)})`);
+    if (office !== null) return office;
   }
 }
 
@@ -58,7 +58,7 @@ async function begin(connection: Connection, options: OfficeOptions, seen: numbe
     const { generation } = await generationOf(connection, schema, 'for update');
     const { first, last } = await bounds(connection, options);
     check(last);
-    const mine = generation + 1;
+    const mine = Math.max(generation, options.above) + 1;
     if (generation === seen) {
       await connection.query(`select pg_advisory_lock(${lockOf(schema, mine)})`);
       const text = `update "${schema}".generation set generation = $1, node = $2, taken_at = clock_timestamp()`;
@@ -73,7 +73,12 @@ async function begin(connection: Connection, options: OfficeOptions, seen: numbe
 }
 
 async function generationOf(connection: Connection, schema: string, clause = '') {
-  const { rows } = await connection.query(`select generation, node from "${schema}".generation ${clause}`);
+  const { rows } = await connection.query(
+    `select generation, node from "${schema}".generation ${clause}`,
+    [],
+    2 * commitWaitMs,
+  );
+  if (rows.length === 0) throw noGeneration(connection, schema);
   const { generation, node } = rows[0] as { generation: string; node: string };
   return { generation: Number(generation), node };
 }

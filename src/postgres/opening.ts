@@ -1,9 +1,10 @@
 import { setTimeout as passed } from 'node:timers/promises';
 import { AckgateError } from '../errors.js';
-import { checkNoneAhead, checkStandings, choosePrimary } from './choose.js';
+import { checkNoneAhead, checkStandings, choosePrimary, highestGeneration } from './choose.js';
 import type { ServerSettings } from './client.js';
-import { Connection } from './connection.js';
+import type { Connection } from './connection.js';
 import { connectError } from './fault.js';
+import { openSame } from './identity.js';
 import { parseLsn } from './lsn-map.js';
 import { type Office, takeOffice } from './office.js';
 import type { CheckedJournalOptions } from './options.js';
@@ -18,6 +19,8 @@ export interface Opening {
   readonly connection: Connection;
   readonly office: Office;
   readonly timeline: number;
+  /** Which server it is: further connections must lead to the same one. */
+  readonly identity: string;
   /** Whoever has the log up to here has the journal as it was taken. */
   readonly position: number;
 }
@@ -33,26 +36,28 @@ export async function openJournal(options: CheckedJournalOptions): Promise<Openi
   const chosen = choosePrimary(asked);
   checkStandings(chosen, asked, options.clockSkewMaxMs);
   const server = settings.find(({ label }) => label === chosen.server)!;
-  const connection = await connect(server, options.node);
+  const connection = await connect(server, chosen.identity, options.node);
   try {
     await checkStandbys(connection, options);
     await ensureSchema(connection, schema);
     const { node, takeOver, firstSequence } = options;
     const check = (last: number) => checkNoneAhead(chosen, last, asked);
-    const office = await takeOffice(connection, { schema, node, takeOver, firstSequence, check });
+    const above = highestGeneration(asked);
+    const office = await takeOffice(connection, { schema, node, takeOver, firstSequence, above, check });
     const others = settings.filter((other) => other !== server);
     const { rows } = await connection.query('select pg_current_wal_flush_lsn()::text as position');
     const position = parseLsn(rows[0].position as string);
-    return { server, others, connection, office, timeline: chosen.timeline ?? 0, position };
+    const { identity, timeline } = chosen;
+    return { server, others, connection, office, timeline: timeline ?? 0, identity, position };
   } catch (error) {
     await connection.end();
     throw error instanceof AckgateError ? error : connectError(error, server);
   }
 }
 
-async function connect(server: ServerSettings, node: string): Promise<Connection> {
+async function connect(server: ServerSettings, identity: string, node: string): Promise<Connection> {
   try {
-    const connection = await Connection.open(server, { applicationName: `ackgate ${node}` });
+    const connection = await openSame(server, identity, { applicationName: `ackgate ${node}` });
     await prepare(connection);
     return connection;
   } catch (error) {
@@ -60,14 +65,12 @@ async function connect(server: ServerSettings, node: string): Promise<Connection
   }
 }
 
-/** Whatever the server's or the role's defaults are. */
-async function prepare(connection: Connection): Promise<void> {
+/** For writing, whatever the server's or the role's defaults are. */
+export async function prepare(connection: Connection): Promise<void> {
   await connection.query('set synchronous_commit = local');
   await connection.query(
     'set session characteristics as transaction isolation level read committed, read write',
   );
-  await connection.query('set statement_timeout = 0');
-  await connection.query('set lock_timeout = 0');
 }
 
 /**
@@ -104,7 +107,8 @@ async function checkStandbys(connection: Connection, { standbys }: CheckedJourna
 
 async function doubled(connection: Connection, names: readonly string[]): Promise<string | null> {
   const { rows } = await connection.query(
-    `select r.application_name as name from ${standbysFrom} group by 1 having count(*) > 1 limit 1`,
+    `select r.application_name as name from ${standbysFrom} and r.application_name = any($1)
+      group by 1 having count(*) > 1 limit 1`,
     [names],
   );
   return (rows[0]?.name as string | undefined) ?? null;

@@ -24,12 +24,19 @@ export interface PostgresJournalOptions extends PostgresServers {
   readonly takeOver?: boolean;
   /** Most that a server's clock may differ from ours, in milliseconds (default 5000). */
   readonly clockSkewMaxMs?: number;
+  /**
+   * Longest that one commit may take, 1,000 … 600,000 milliseconds (default 30,000). A server that does not answer for
+   * longer has the journal fail; `close` waits for 5 seconds at most.
+   */
+  readonly commitMs?: number;
   /** Buffer between the engine's thread and the writer, a power of two, 64 KiB … 64 MiB (default 8 MiB). */
   readonly bufferBytes?: number;
   /** Largest payload, 1 byte … half of the buffer (default 1 MiB, or half of the buffer). */
   readonly recordBytesMax?: number;
   /** Sequence of the first record of a journal that is new, 1 … 2^52 (default 1). */
   readonly firstSequence?: number;
+  /** Of `createTurnLog`: the writer notes there when each commit began and was answered, for `recordDistributions`. */
+  readonly turns?: SharedArrayBuffer;
   /** Where log lines go (default: nowhere). */
   readonly logger?: Logger;
 }
@@ -40,9 +47,11 @@ export interface CheckedJournalOptions {
   readonly standbys: readonly PostgresStandby[];
   readonly takeOver: boolean;
   readonly clockSkewMaxMs: number;
+  readonly commitMs: number;
   readonly bufferBytes: number;
   readonly recordBytesMax: number;
   readonly firstSequence: number;
+  readonly turns: SharedArrayBuffer | undefined;
 }
 
 const names = [
@@ -54,9 +63,11 @@ const names = [
   'standbys',
   'takeOver',
   'clockSkewMaxMs',
+  'commitMs',
   'bufferBytes',
   'recordBytesMax',
   'firstSequence',
+  'turns',
   'logger',
 ];
 const nameCharsMax = 63;
@@ -69,6 +80,8 @@ export async function checkJournalOptions(options: PostgresJournalOptions): Prom
   boolean('takeOver', takeOver);
   if (typeof clockSkewMaxMs !== 'number') throw argument('clockSkewMaxMs', 'a number of milliseconds');
   if (!(clockSkewMaxMs >= 0)) throw outOfRange('clockSkewMaxMs', 'milliseconds from 0 on', clockSkewMaxMs);
+  const { commitMs = 30_000 } = options;
+  integer('commitMs', commitMs, 1000, 600_000);
   integer('bufferBytes', bufferBytes, 64 * KiB, 64 * MiB);
   if ((bufferBytes & (bufferBytes - 1)) !== 0) {
     const message = `bufferBytes must be a power of two, got ${bufferBytes}`;
@@ -77,6 +90,10 @@ export async function checkJournalOptions(options: PostgresJournalOptions): Prom
   const recordBytesMax = options.recordBytesMax ?? Math.min(MiB, bufferBytes / 2);
   integer('recordBytesMax', recordBytesMax, 1, bufferBytes / 2);
   integer('firstSequence', firstSequence, 1, 2 ** 52);
+  const { turns } = options;
+  if (turns !== undefined && !(turns instanceof SharedArrayBuffer)) {
+    throw argument('turns', 'what createTurnLog() gives');
+  }
   const servers = await checkServers(options);
   return {
     servers,
@@ -84,9 +101,11 @@ export async function checkJournalOptions(options: PostgresJournalOptions): Prom
     standbys,
     takeOver,
     clockSkewMaxMs,
+    commitMs,
     bufferBytes,
     recordBytesMax,
     firstSequence,
+    turns,
   };
 }
 

@@ -4,7 +4,7 @@ import { reasonOf } from './fault.js';
 import { parseLsn } from './lsn-map.js';
 import type { StandbyRow } from './standby-tracker.js';
 
-/** What a poll has found: the generation that is in force here, and the standbys. */
+/** What a poll has found: the generation that is in force here, and all standbys. */
 export interface Polled {
   readonly generation: number;
   readonly rows: readonly StandbyRow[];
@@ -12,12 +12,11 @@ export interface Polled {
 
 export interface PollerOptions {
   readonly schema: string;
-  readonly names: readonly string[];
   readonly connect: () => Promise<Connection>;
   /** Returns whether to poll again at once. */
   readonly polled: (polled: Polled) => boolean;
   /** The connection was lost, or could not be made; it is tried again. */
-  readonly failed: (reason: string) => void;
+  readonly failed: (error: unknown, reason: string) => void;
 }
 
 /** With nothing to wait for. */
@@ -33,7 +32,7 @@ export class Poller {
   readonly #text: string;
   readonly #ended: Promise<void>;
   #connection: Connection | null = null;
-  #isOver = false;
+  readonly #over = new AbortController();
   #isWanted = false;
   #wake: (() => void) | null = null;
 
@@ -50,7 +49,7 @@ export class Poller {
   }
 
   async end(): Promise<void> {
-    this.#isOver = true;
+    this.#over.abort();
     this.wake();
     await this.#connection?.end();
     await this.#ended;
@@ -63,31 +62,36 @@ export class Poller {
         if (!this.#isOver) await this.#poll(this.#connection);
       } catch (error) {
         const server = this.#connection?.server ?? { password: undefined };
-        if (!this.#isOver) this.#options.failed(reasonOf(error, server));
+        if (!this.#isOver) this.#options.failed(error, reasonOf(error, server));
       }
       await this.#connection?.end();
       this.#connection = null;
-      if (!this.#isOver) await this.#sleep(retryMs);
+      // Not cut short by commits: a server that refuses is not to be asked at their rate.
+      await passed(retryMs, null, { signal: this.#over.signal }).catch(() => {});
     }
   }
 
   async #poll(connection: Connection): Promise<void> {
     while (!this.#isOver) {
       this.#isWanted = false;
-      const { rows } = await connection.prepared('poll', this.#text, [this.#options.names]);
+      const { rows } = await connection.prepared('poll', this.#text);
       if (this.#isOver) return;
       const again = this.#options.polled({
         generation: Number(rows[0]?.generation ?? 0),
         rows: rows.filter(({ name }) => name !== null).map(standbyRow),
       });
-      if (!again && !this.#isWanted) await this.#sleep(idleMs);
+      if (!again && !this.#isWanted) await this.#idle();
     }
   }
 
-  #sleep(ms: number): Promise<unknown> {
+  get #isOver(): boolean {
+    return this.#over.signal.aborted;
+  }
+
+  #idle(): Promise<unknown> {
     const control = new AbortController();
     this.#wake = () => control.abort();
-    return passed(ms, null, { signal: control.signal })
+    return passed(idleMs, null, { signal: control.signal })
       .catch(() => {})
       .finally(() => {
         this.#wake = null;
@@ -97,7 +101,7 @@ export class Poller {
 
 /** Standbys that receive the log itself; a logical subscriber of the same name is none. */
 export const standbysFrom = `pg_catalog.pg_stat_replication r
-  where r.application_name = any($1) and r.state in ('streaming', 'catchup')
+  where r.state in ('streaming', 'catchup')
     and not exists (select from pg_catalog.pg_replication_slots s where s.active_pid = r.pid and s.slot_type = 'logical')`;
 
 /** One row at least, so that the generation is told also when there is no standby. */

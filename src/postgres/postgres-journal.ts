@@ -3,11 +3,16 @@ import { BufferedJournal } from '../journal/buffered-journal.js';
 import type { JournalRecord } from '../journal/journal.js';
 import { checkSequence } from '../journal/options.js';
 import { loadClient, type ServerSettings } from './client.js';
-import { Connection } from './connection.js';
+import type { Connection } from './connection.js';
 import { reasonOf } from './fault.js';
+import { openSame } from './identity.js';
+import { prepare } from './opening.js';
 import { checkJournalOptions, loggerOf, type PostgresJournalOptions } from './options.js';
 import { replay } from './replay.js';
 import { type Started, startWriter } from './start-writer.js';
+
+/** For a long past that goes at once. */
+const truncateMs = 60_000;
 
 /**
  * A journal in a table of PostgreSQL 15 or later. A thread of its own commits whatever has been appended since its last
@@ -21,6 +26,7 @@ export class PostgresJournal extends BufferedJournal {
   /** `host:port/database` of the server that takes the writes. */
   readonly server: string;
   readonly #settings: ServerSettings;
+  readonly #identity: string;
   readonly #schema: string;
   #firstSequence: number;
 
@@ -64,6 +70,7 @@ export class PostgresJournal extends BufferedJournal {
     });
     this.server = settings.label;
     this.#settings = settings;
+    this.#identity = opened.identity;
     this.#schema = schema;
     this.#firstSequence = opened.firstSequence;
   }
@@ -77,13 +84,13 @@ export class PostgresJournal extends BufferedJournal {
    *
    * @param from a sequence that is kept (default: the oldest); nothing comes when it is not durable yet
    * @throws ERR_ACKGATE_SEQUENCE, ERR_ACKGATE_JOURNAL_CLOSED; while iterating: ERR_ACKGATE_JOURNAL_DAMAGED,
-   *   ERR_ACKGATE_POSTGRES_UNREACHABLE, or the server's own error
+   *   ERR_ACKGATE_POSTGRES_UNREACHABLE, ERR_ACKGATE_SUPERSEDED when another server answers by now
    */
   replay(from: number = this.#firstSequence): AsyncIterableIterator<JournalRecord> {
     this.checkOpen();
     const hint = `${this.#firstSequence} (the oldest kept) or more`;
     checkSequence('from', from, this.#firstSequence, Number.MAX_SAFE_INTEGER, hint);
-    return replay(this.#settings, this.#schema, from, this.primaryCursor);
+    return replay(this.#settings, this.#identity, this.#schema, from, this.primaryCursor);
   }
 
   /**
@@ -91,7 +98,8 @@ export class PostgresJournal extends BufferedJournal {
    * from which on the rest can be rebuilt. Resolves with the oldest sequence that is kept. Not for records that a replay
    * under way still needs.
    *
-   * @throws (rejects with) ERR_ACKGATE_SEQUENCE, ERR_ACKGATE_JOURNAL_CLOSED, ERR_ACKGATE_JOURNAL_FAILED
+   * @throws (rejects with) ERR_ACKGATE_SEQUENCE, ERR_ACKGATE_JOURNAL_CLOSED, ERR_ACKGATE_JOURNAL_FAILED,
+   *   ERR_ACKGATE_SUPERSEDED
    */
   async truncateBefore(sequence: number): Promise<number> {
     this.checkUsable();
@@ -99,21 +107,32 @@ export class PostgresJournal extends BufferedJournal {
     checkSequence('sequence', sequence, 1, max, `1 … ${max}, up to what is persisted`);
     let connection: Connection | undefined;
     try {
-      connection = await Connection.open(this.#settings, { applicationName: 'ackgate truncate' });
+      const options = { applicationName: 'ackgate truncate', answerMs: truncateMs };
+      connection = await openSame(this.#settings, this.#identity, options);
+      await prepare(connection);
       const table = `"${this.#schema}".journal`;
       const { rows } = await connection.query(
-        `with gone as (delete from ${table} where last < $1 and first < (select max(first) from ${table}) returning last)
-          select max(last) + 1 as first from gone`,
-        [sequence],
+        `with mine as materialized (select from "${this.#schema}".generation where generation = $2 for share),
+          gone as (delete from ${table} where last < $1 and first < (select max(first) from ${table})
+            and exists (select from mine) returning last)
+          select (select count(*) from mine) > 0 as mine, (select max(last) + 1 from gone) as first`,
+        [sequence, this.epoch],
       );
-      const first = rows[0].first as string | null;
+      const { mine, first } = rows[0] as { mine: boolean; first: string | null };
+      if (!mine) throw this.#notInForce();
       if (first !== null) this.#firstSequence = Math.max(this.#firstSequence, Number(first));
       return this.#firstSequence;
     } catch (error) {
+      if (error instanceof AckgateError) throw error;
       const reason = reasonOf(error, this.#settings);
       throw new AckgateError('ERR_ACKGATE_JOURNAL_FAILED', `${this.parts.name} can't be pruned: ${reason}`);
     } finally {
       await connection?.end();
     }
+  }
+
+  #notInForce(): AckgateError {
+    const message = `${this.parts.name} can't be pruned: generation ${this.epoch} is not in force any more`;
+    return new AckgateError('ERR_ACKGATE_SUPERSEDED', message);
   }
 }

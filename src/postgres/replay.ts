@@ -1,12 +1,16 @@
 import { AckgateError } from '../errors.js';
 import type { JournalRecord } from '../journal/journal.js';
 import type { ServerSettings } from './client.js';
-import { Connection } from './connection.js';
+import type { Connection } from './connection.js';
 import { connectError } from './fault.js';
 import { unpack } from './group-reader.js';
+import { openSame } from './identity.js';
 
-/** A row has a MiB, or one batch: so many of them are held at once. */
+/** So many rows are held at once, and none but the first beyond so many bytes: a row has a MiB, or one batch. */
 const rowsAtOnce = 8;
+const bytesAtOnce = 4 * 1024 * 1024;
+/** For a row that is as large as they get. */
+const answerMs = 60_000;
 
 interface JournalRow {
   first: string;
@@ -17,16 +21,19 @@ interface JournalRow {
 /** The records from `from` to `last`, read a few rows at a time on a connection of its own. */
 export async function* replay(
   server: ServerSettings,
+  identity: string,
   schema: string,
   from: number,
   last: number,
 ): AsyncIterableIterator<JournalRecord> {
   if (from > last) return;
-  const connection = await open(server);
+  const connection = await open(server, identity);
   try {
     let next = from;
     while (next <= last) {
-      const rows = await rowsFrom(connection, schema, next, last);
+      const rows = await rowsFrom(connection, schema, next, last).catch((error) => {
+        throw connectError(error, server);
+      });
       if (rows.length === 0) throw damaged(server, `sequence ${next} is missing`);
       for (const { first, last: rowLast, records } of rows) {
         if (Number(first) > next)
@@ -44,9 +51,9 @@ export async function* replay(
   }
 }
 
-async function open(server: ServerSettings): Promise<Connection> {
+async function open(server: ServerSettings, identity: string): Promise<Connection> {
   try {
-    return await Connection.open(server, { applicationName: 'ackgate replay' });
+    return await openSame(server, identity, { applicationName: 'ackgate replay' });
   } catch (error) {
     throw connectError(error, server);
   }
@@ -55,11 +62,15 @@ async function open(server: ServerSettings): Promise<Connection> {
 async function rowsFrom(connection: Connection, schema: string, next: number, last: number) {
   const { rows } = await connection.prepared(
     'replay',
-    `select first, last, records from "${schema}".journal
+    `select first, last, records from (
+        select *, sum(octet_length(records)) over (order by first) - octet_length(records) as before from (
+          select first, last, records from "${schema}".journal
       where first >= coalesce((select max(first) from "${schema}".journal where first <= $1::bigint), $1::bigint)
         and first <= $2::bigint and last >= $1::bigint
-      order by first limit ${rowsAtOnce}`,
+      order by first limit ${rowsAtOnce}) rows) rows
+      where before < ${bytesAtOnce} order by first`,
     [next, last],
+    answerMs,
   );
   return rows as unknown as JournalRow[];
 }

@@ -1,5 +1,6 @@
 import { AckgateError } from '../errors.js';
 import type { Connection } from './connection.js';
+import { codeOf } from './fault.js';
 
 /** Of the tables; a server that has another one is left alone. */
 export const schemaFormat = 1;
@@ -10,23 +11,58 @@ export const channelOf = (schema: string): string => `${schema}_kept_text`;
 /** A number that stands for the schema in advisory locks, which belong to the database. */
 export const lockClass = (schema: string): string => `hashtext('ackgate journal ${schema}')`;
 
+/** Longer than it takes to make the tables. */
+const makingMs = 5000;
+
 /**
  * Makes the tables, or finds them made.
  *
- * @throws ERR_ACKGATE_POSTGRES_SCHEMA when what is there is not ours, or of another format
+ * @throws ERR_ACKGATE_POSTGRES_SCHEMA when what is there is not ours, or of another format;
+ *   ERR_ACKGATE_POSTGRES_CREDENTIALS when the role may not make them; ERR_ACKGATE_JOURNAL_LOCKED when another session is at
+ *   it and does not end
  */
 export async function ensureSchema(connection: Connection, schema: string): Promise<void> {
   if (await isMade(connection, schema)) return;
   // Of two that find nothing, the second one waits here and then finds what the first has made.
   await connection.query('begin');
   try {
-    await connection.query(`select pg_advisory_xact_lock(${lockClass(schema)}, 0)`);
-    if (!(await isMade(connection, schema))) await connection.query(createText(schema));
+    await connection.query(`set local lock_timeout = '${makingMs}ms'`);
+    await connection.query(`select pg_advisory_xact_lock(${lockClass(schema)}, 0)`, [], 2 * makingMs);
+    if (!(await isMade(connection, schema))) await connection.query(createText(schema), [], 3 * makingMs);
     await connection.query('commit');
   } catch (error) {
     await connection.query('rollback').catch(() => {});
-    throw error;
+    const code = codeOf(error);
+    if (code === '42501') throw await mayNotMake(connection, schema);
+    throw code === '55P03' ? beingMade(connection, schema) : error;
   }
+}
+
+async function mayNotMake(connection: Connection, schema: string): Promise<AckgateError> {
+  const { rows } = await connection.query('select current_user as who, current_database() as database');
+  const { who, database } = rows[0];
+  return new AckgateError(
+    'ERR_ACKGATE_POSTGRES_CREDENTIALS',
+    `the role ${who} may not make the tables in schema "${schema}" on ${connection.server.label}: grant create on ` +
+      `database "${database}" to "${who}", or make the schema with "${who}" as its owner`,
+  );
+}
+
+function beingMade(connection: Connection, schema: string): AckgateError {
+  return new AckgateError(
+    'ERR_ACKGATE_JOURNAL_LOCKED',
+    `another session makes the tables in schema "${schema}" on ${connection.server.label} and does not end: look for ` +
+      'it in pg_locks, and end it with pg_terminate_backend',
+  );
+}
+
+/** The row is made with the table; without it, nobody can tell which generation is in force. */
+export function noGeneration(connection: Connection, schema: string): AckgateError {
+  return new AckgateError(
+    'ERR_ACKGATE_POSTGRES_SCHEMA',
+    `the table "${schema}".generation on ${connection.server.label} has lost its row: restore it, with a generation ` +
+      'that is higher than any before',
+  );
 }
 
 /** Whether our tables are there; throws when others are. */
@@ -41,7 +77,12 @@ export async function isMade(connection: Connection, schema: string): Promise<bo
   if (!meta && !others) return false;
   const format = meta ? await formatOf(connection, schema) : null;
   if (format === schemaFormat) return true;
-  const found = format === null ? "tables that are not Ackgate's" : `tables of format ${format}`;
+  const found =
+    format === 'none'
+      ? 'a table "meta" without its row'
+      : format === null
+        ? "tables that are not Ackgate's"
+        : `tables of format ${format}`;
   throw new AckgateError(
     'ERR_ACKGATE_POSTGRES_SCHEMA',
     `schema "${schema}" on ${connection.server.label} has ${found}; this version needs format ${schemaFormat}: ` +
@@ -49,10 +90,10 @@ export async function isMade(connection: Connection, schema: string): Promise<bo
   );
 }
 
-async function formatOf(connection: Connection, schema: string): Promise<number | null> {
+async function formatOf(connection: Connection, schema: string): Promise<number | 'none' | null> {
   try {
     const { rows } = await connection.query(`select format from "${schema}".meta`);
-    return Number(rows[0]?.format);
+    return rows.length === 0 ? 'none' : Number(rows[0].format);
   } catch {
     // A table `meta` of somebody else's.
     return null;

@@ -1,4 +1,5 @@
 import { setTimeout as passed } from 'node:timers/promises';
+import { AckgateError } from '../errors.js';
 import type { ServerSettings } from './client.js';
 import { Connection, type ConnectionOptions } from './connection.js';
 import { reasonOf } from './fault.js';
@@ -16,6 +17,8 @@ interface Member {
   late: number;
   /** Why it did not answer last time. */
   reason: string;
+  /** The same, when it is not for being out of reach. */
+  refusal: AckgateError | null;
 }
 
 /** How long the others are waited for once one has answered. */
@@ -31,7 +34,13 @@ export class ServerSet {
   #isClosed = false;
 
   constructor(servers: readonly ServerSettings[], options: ConnectionOptions) {
-    this.#members = servers.map((server) => ({ server, connection: null, late: 0, reason: '' }));
+    this.#members = servers.map((server) => ({
+      server,
+      connection: null,
+      late: 0,
+      reason: '',
+      refusal: null,
+    }));
     this.#options = options;
   }
 
@@ -40,6 +49,11 @@ export class ServerSet {
     return this.#members.flatMap(({ server, reason }) =>
       reason === '' ? [] : [`${server.label}: ${reason}`],
     );
+  }
+
+  /** What there is wrong with one of them but that it is out of reach; null: nothing. */
+  get refusal(): AckgateError | null {
+    return this.#members.find(({ refusal }) => refusal !== null)?.refusal ?? null;
   }
 
   /** Asks all of them at once; resolves to what was answered in time, nothing if nobody answers. */
@@ -84,9 +98,11 @@ export class ServerSet {
       connection = member.connection;
       const value = await question(await connection);
       member.reason = '';
+      member.refusal = null;
       return { server: member.server, value };
     } catch (error) {
       member.reason = reasonOf(error, member.server);
+      member.refusal = error instanceof AckgateError ? error : null;
       // Unless another question has had it made anew already.
       if (member.connection === connection) await this.#drop(member);
       return null;

@@ -54,10 +54,25 @@ export async function checkServers(options: PostgresServers): Promise<CheckedSer
   const labels = parsed.map(({ label }) => label);
   const twice = labels.find((label, i) => labels.indexOf(label) !== i);
   if (twice !== undefined) throw argument('servers', `different servers: ${twice} is there twice`);
-  const shared = typeof password === 'function' ? await password() : password;
+  const shared = typeof password === 'function' ? await passwordFrom(password) : password;
   if (shared !== undefined && typeof shared !== 'string') throw argument('password()', 'a text');
   const settings = parsed.map((server) => ({ ...server, ssl, password: shared ?? server.password }));
   return { settings, schema };
+}
+
+/** Without `cause`, and without the message: they may have what is secret. */
+async function passwordFrom(password: () => string | Promise<string>): Promise<string> {
+  try {
+    return await password();
+  } catch (error) {
+    const { name, code } = Object(error) as { name?: unknown; code?: unknown };
+    const what =
+      [name, code].filter((part) => typeof part === 'string').join(' ') || 'something that is no error';
+    throw new AckgateError(
+      'ERR_ACKGATE_POSTGRES_CREDENTIALS',
+      `password() has thrown ${what}: no server was asked`,
+    );
+  }
 }
 
 function parse(url: unknown, name: string): ServerSettings {

@@ -17,7 +17,7 @@ export interface StandbyRow {
 /** What a poll means for the stage. */
 export interface Observation {
   readonly frames: readonly CursorFrame[];
-  /** Standbys that are not there any more, or of which it can't be told which one they are. */
+  /** Standbys that are not there any more, or are there anew without a word, or of which it can't be told which one they are. */
   readonly gone: readonly string[];
   /** Names that have just been found twice. */
   readonly doubled: readonly string[];
@@ -75,7 +75,11 @@ export class StandbyTracker {
         standby.connection = null;
         continue;
       }
+      const before = standby.connection;
       const frame = frameOf(standby, own[0], map, at);
+      // Another connection, which has not said anything: what the one before has said is void all the same.
+      const isMute = frame === null && before !== null && before !== standby.connection;
+      if (isMute) gone.push(standby.node.name);
       if (frame !== null) frames.push(frame);
       if (standby.persisted < map.lastSequence && at - standby.saidAt < quietMs) isBehind = true;
     }

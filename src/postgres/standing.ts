@@ -1,16 +1,19 @@
 import { setTimeout as passed } from 'node:timers/promises';
-import { AckgateError } from '../errors.js';
+import type { AckgateError } from '../errors.js';
 import type { ServerSettings } from './client.js';
 import { Connection } from './connection.js';
 import { connectError } from './fault.js';
+import { identityText } from './identity.js';
 import { parseLsn } from './lsn-map.js';
-import { isMade } from './schema.js';
+import { isMade, noGeneration } from './schema.js';
 import { checkServers, type PostgresServers } from './servers.js';
 
 /** What a server says of itself. */
 export interface ServerStanding {
   /** `host:port/database` */
   readonly server: string;
+  /** Tells servers apart, whatever their addresses: the cluster, and when this server was started. */
+  readonly identity: string;
   /** Whether it takes writes. */
   readonly isPrimary: boolean;
   /** Such as 150008. */
@@ -39,8 +42,9 @@ export type AskedServer =
 /** A standby has what it received only once it has replayed it; it is waited for so long. */
 const replayWaitMs = 2000;
 const replayLookMs = 20;
-const answerMs = 5000;
-const versionMin = 150000;
+/** Standbys may still be writing what they have received: two readings that agree, so long apart. */
+const stillMs = 250;
+const readingsMax = 8;
 
 /** Asks every server, all at once. Never rejects. */
 export function askServers(settings: readonly ServerSettings[], schema: string): Promise<AskedServer[]> {
@@ -57,41 +61,61 @@ export function askServers(settings: readonly ServerSettings[], schema: string):
 
 /**
  * What every server says of itself: for choosing the one to promote, which is the standby with the highest `logBytes`
- * of all that have not been lost. One that does not answer has an `error`.
+ * of all that have not been lost. One that does not answer has an `error`. Asks again, for about two seconds at most,
+ * until the positions of the standbys stand still.
  *
  * @throws ERR_ACKGATE_INVALID_ARGUMENT, ERR_ACKGATE_UNKNOWN_OPTION, ERR_ACKGATE_PEER_MISSING
  */
 export async function postgresStandings(servers: PostgresServers): Promise<AskedServer[]> {
   const { settings, schema } = await checkServers(servers);
-  const asked = await askServers(settings, schema);
+  const asked = await askUntilStill(settings, schema);
   for (const one of asked) {
     if ('error' in one && one.error.code === 'ERR_ACKGATE_PEER_MISSING') throw one.error;
   }
   return asked;
 }
 
+async function askUntilStill(settings: readonly ServerSettings[], schema: string): Promise<AskedServer[]> {
+  let asked = await askServers(settings, schema);
+  for (let reading = 1; reading < readingsMax; reading++) {
+    if (asked.every((one) => !('standing' in one) || one.standing.isPrimary)) break;
+    const before = standbyPositions(asked);
+    await passed(stillMs);
+    asked = await askServers(settings, schema);
+    if (standbyPositions(asked) === before) break;
+  }
+  return asked;
+}
+
+const standbyPositions = (asked: readonly AskedServer[]): string =>
+  JSON.stringify(
+    asked.map((one) => ('standing' in one && !one.standing.isPrimary ? one.standing.logPosition : '')),
+  );
+
 async function askServer(server: ServerSettings, schema: string): Promise<ServerStanding> {
-  const connection = await Connection.open(server, { applicationName: 'ackgate', answerMs });
+  const connection = await Connection.open(server, { applicationName: 'ackgate' });
   try {
     const began = Date.now();
     const { rows } = await connection.query(`select
       not pg_is_in_recovery() as primary, current_setting('server_version_num')::int as version,
+      ${identityText} as identity,
       current_setting('fsync') = 'on' as fsync, (extract(epoch from clock_timestamp()) * 1000)::float8 as clock,
       case when not pg_is_in_recovery() then pg_walfile_name(pg_current_wal_flush_lsn()) end as file,
       coalesce(case when pg_is_in_recovery() then greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
         else pg_current_wal_flush_lsn() end, '0/0')::text as position`);
     const clockSkewMs = (rows[0].clock as number) - (began + Date.now()) / 2;
-    const { primary, version, fsync, file, position } = rows[0] as {
+    const { identity, primary, version, fsync, file, position } = rows[0] as {
+      identity: string;
       primary: boolean;
       version: number;
       fsync: boolean;
       file: string | null;
       position: string;
     };
-    if (version < versionMin) throw tooOld(server, version);
     if (!primary) await replayed(connection, position);
     return {
       server: server.label,
+      identity,
       isPrimary: primary,
       version,
       timeline: file === null ? null : timelineOf(file),
@@ -115,6 +139,7 @@ async function journalOf(connection: Connection, schema: string) {
     `select generation, node, (select last from "${schema}".journal order by first desc limit 1) as last
       from "${schema}".generation`,
   );
+  if (rows.length === 0) throw noGeneration(connection, schema);
   const [{ generation, node, last }] = rows as { generation: string; node: string; last: string | null }[];
   return { generation: Number(generation), holder: node, lastSequence: Number(last ?? 0) };
 }
@@ -128,11 +153,4 @@ async function replayed(connection: Connection, position: string): Promise<void>
     if (rows[0].done === true) return;
     await passed(replayLookMs);
   }
-}
-
-export function tooOld(server: Pick<ServerSettings, 'label'>, version: number): AckgateError {
-  return new AckgateError(
-    'ERR_ACKGATE_POSTGRES_VERSION',
-    `PostgreSQL server ${server.label} is version ${Math.floor(version / 10000)}; 15 or later is needed`,
-  );
 }

@@ -3,9 +3,10 @@ import { text } from '../shared/checks.js';
 import type { KeptText, TextSource } from '../shared/text-source.js';
 import { compareClaims } from './choose.js';
 import { loadClient, type ServerSettings } from './client.js';
-import { Connection } from './connection.js';
+import type { Connection } from './connection.js';
 import { connectError, isMissingTable, reasonOf } from './fault.js';
-import { channelOf, ensureSchema } from './schema.js';
+import { identityText, openSame } from './identity.js';
+import { channelOf, ensureSchema, noGeneration } from './schema.js';
 import { ServerSet } from './server-set.js';
 import { type CheckedServers, checkServers, type PostgresServers } from './servers.js';
 import { timelineOf } from './standing.js';
@@ -14,6 +15,7 @@ import { timelineOf } from './standing.js';
 interface Kept {
   readonly timeline: number | null;
   readonly generation: number | null;
+  readonly identity: string;
   readonly text: KeptText | null;
 }
 
@@ -53,9 +55,9 @@ export class PostgresText implements TextSource {
   }
 
   async write(text: string, ifRevision: number | undefined): Promise<number | null> {
-    const { server } = await this.#ask();
+    const { server, kept } = await this.#ask();
     const { schema } = await this.#servers();
-    return this.#on(server, async (connection) => {
+    return this.#on(server, kept.identity, async (connection) => {
       await ensureSchema(connection, schema);
       const { rows } = await connection.query(...writeQuestion(schema, this.#name, text, ifRevision));
       return rows.length === 0 ? null : Number(rows[0].revision);
@@ -63,9 +65,9 @@ export class PostgresText implements TextSource {
   }
 
   async watch(changed: () => void, failed: (error: unknown) => void): Promise<() => Promise<void>> {
-    const { server } = await this.#ask();
+    const { server, kept } = await this.#ask();
     const { schema } = await this.#servers();
-    const connection = await this.#open(server);
+    const connection = await this.#open(server, kept.identity);
     const listening = { server, failed };
     void connection.lost.then((error) => {
       if (this.#listening === listening) this.#listening = null;
@@ -106,7 +108,7 @@ export class PostgresText implements TextSource {
     const primaries = answers
       .filter(({ value }) => value.timeline !== null)
       .sort((a, b) => compareClaims(b.value, a.value));
-    if (primaries.length === 0) throw nobody(set.reasons, answers.length);
+    if (primaries.length === 0) throw set.refusal ?? nobody(set.reasons, answers.length);
     const [{ server, value }] = primaries;
     this.#follow(server);
     return { server, kept: value };
@@ -121,8 +123,12 @@ export class PostgresText implements TextSource {
     listening.failed(new Error(`${server.label} is the primary now, not ${listening.server.label}`));
   }
 
-  async #on<T>(server: ServerSettings, use: (connection: Connection) => Promise<T>): Promise<T> {
-    const connection = await this.#open(server);
+  async #on<T>(
+    server: ServerSettings,
+    identity: string,
+    use: (connection: Connection) => Promise<T>,
+  ): Promise<T> {
+    const connection = await this.#open(server, identity);
     try {
       return await use(connection);
     } catch (error) {
@@ -132,9 +138,9 @@ export class PostgresText implements TextSource {
     }
   }
 
-  async #open(server: ServerSettings): Promise<Connection> {
+  async #open(server: ServerSettings, identity: string): Promise<Connection> {
     try {
-      return await Connection.open(server, { applicationName: 'ackgate text', isUnref: true });
+      return await openSame(server, identity, { applicationName: 'ackgate text', isUnref: true });
     } catch (error) {
       throw connectError(error, server);
     }
@@ -155,25 +161,33 @@ export class PostgresText implements TextSource {
 
 async function keptOf(connection: Connection, schema: string, name: string): Promise<Kept> {
   const s = `"${schema}"`;
-  const file =
-    'case when not pg_is_in_recovery() then pg_walfile_name(pg_current_wal_flush_lsn()) end as file';
+  const which = `${identityText} as identity,
+    case when not pg_is_in_recovery() then pg_walfile_name(pg_current_wal_flush_lsn()) end as file`;
   try {
     const { rows } = await connection.query(
-      `select ${file}, g.generation, k.revision, k.text from ${s}.generation g left join ${s}.kept_text k on k.name = $1`,
+      `select ${which}, g.generation, k.revision, k.text from ${s}.generation g left join ${s}.kept_text k on k.name = $1`,
       [name],
     );
-    const row = rows[0] as { file: string | null; generation: string; revision: string | null; text: string };
+    if (rows.length === 0) throw noGeneration(connection, schema);
+    const row = rows[0] as {
+      identity: string;
+      file: string | null;
+      generation: string;
+      revision: string | null;
+      text: string;
+    };
     const kept = row.revision === null ? null : { revision: Number(row.revision), text: row.text };
     return {
       timeline: row.file === null ? null : timelineOf(row.file),
       generation: Number(row.generation),
+      identity: row.identity,
       text: kept,
     };
   } catch (error) {
     if (!isMissingTable(error)) throw error;
-    const { rows } = await connection.query(`select ${file}`);
-    const found = rows[0].file as string | null;
-    return { timeline: found === null ? null : timelineOf(found), generation: null, text: null };
+    const { rows } = await connection.query(`select ${which}`);
+    const { identity, file } = rows[0] as { identity: string; file: string | null };
+    return { timeline: file === null ? null : timelineOf(file), generation: null, identity, text: null };
   }
 }
 

@@ -3,6 +3,8 @@ import { type Claim, compareClaims } from './choose.js';
 import type { ServerSettings } from './client.js';
 import type { Connection } from './connection.js';
 import { isMissingTable } from './fault.js';
+import { identityText } from './identity.js';
+import { noGeneration } from './schema.js';
 import { ServerSet } from './server-set.js';
 import { timelineOf } from './standing.js';
 
@@ -16,7 +18,7 @@ export interface WatcherOptions {
   /** All servers but our own. */
   readonly others: readonly ServerSettings[];
   readonly schema: string;
-  readonly mine: { readonly timeline: number; readonly generation: number };
+  readonly mine: { readonly timeline: number; readonly generation: number; readonly identity: string };
   readonly seen: (rival: Rival) => void;
 }
 
@@ -48,7 +50,9 @@ export class Watcher {
       const answers = await this.#servers.ask((connection) => claimOf(connection, this.#options.schema));
       if (signal.aborted) return;
       for (const { server, value } of answers) {
-        if (value !== null && isRival(value, this.#options.mine)) {
+        const { mine } = this.#options;
+        // An address may lead to our own server by now.
+        if (value !== null && value.identity !== mine.identity && isRival(value, mine)) {
           this.#options.seen({ server: server.label, generation: value.generation ?? 0 });
         }
       }
@@ -58,24 +62,32 @@ export class Watcher {
 }
 
 /**
- * Who took a promoted server may have counted up from a generation that is not the last one, which the standby had not
- * received: then both have the same, and the server that was promoted later is the primary.
+ * Of two servers that take writes the one that was promoted last is the primary, whatever their generations: who took it
+ * may have counted up from one that is not the last, which it had not received. When neither comes after the other, both
+ * are rivals: two primaries are worse than none. A standby only tells that somebody has taken office, wherever that was.
  */
 export function isRival(claim: Claim, mine: { timeline: number; generation: number }): boolean {
-  const generation = claim.generation ?? 0;
-  if (generation > mine.generation) return true;
-  return generation === mine.generation && claim.timeline !== null && compareClaims(claim, mine) > 0;
+  if (claim.timeline === null) return (claim.generation ?? 0) > mine.generation;
+  return compareClaims(claim, mine) >= 0;
 }
 
 /** What a server claims; null: it has no journal. */
-export async function claimOf(connection: Connection, schema: string): Promise<Claim | null> {
+async function claimOf(
+  connection: Connection,
+  schema: string,
+): Promise<(Claim & { identity: string }) | null> {
   try {
     const { rows } = await connection.query(
-      `select generation, case when not pg_is_in_recovery() then pg_walfile_name(pg_current_wal_flush_lsn()) end as file
+      `select generation, ${identityText} as identity, case when not pg_is_in_recovery() then pg_walfile_name(pg_current_wal_flush_lsn()) end as file
         from "${schema}".generation`,
     );
-    const { generation, file } = rows[0] as { generation: string; file: string | null };
-    return { generation: Number(generation), timeline: file === null ? null : timelineOf(file) };
+    if (rows.length === 0) throw noGeneration(connection, schema);
+    const { generation, identity, file } = rows[0] as {
+      generation: string;
+      identity: string;
+      file: string | null;
+    };
+    return { generation: Number(generation), identity, timeline: file === null ? null : timelineOf(file) };
   } catch (error) {
     if (isMissingTable(error)) return null;
     throw error;

@@ -1,6 +1,8 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import type { DriveMessage } from '../journal/driving.js';
 import { controlWords, Word, writeFailure, writePersisted, writeSupersededBy } from '../journal/memory.js';
+import { TurnLog } from '../journal/turn-log.js';
+import { monotonicNow } from '../shared/clock.js';
 import type { OpenedStage } from '../stage/open-stage.js';
 import { Committer } from './committer.js';
 import { reasonOf } from './fault.js';
@@ -19,6 +21,10 @@ type WaitAsync = (
 ) => { async: boolean; value: unknown };
 const { waitAsync } = Atomics as unknown as { waitAsync: WaitAsync };
 
+const lookMs = 250;
+/** Whoever closes waits for a commit no longer than for any other answer. */
+const closingCommitMs = 5000;
+
 /** Takes what was appended, has the server make it durable, says so; hears of the standbys and of rivals meanwhile. */
 class Writer {
   readonly #data: WriterData;
@@ -28,17 +34,25 @@ class Writer {
   readonly #committer: Committer;
   readonly #replication: Replication;
   readonly #watcher: Watcher;
+  readonly #turns: TurnLog | null;
   #lastSequence: number;
   #stage: OpenedStage | null = null;
   #isOver = false;
+  readonly #overdue: NodeJS.Timeout;
+  /** When the commit under way began, by `performance.now`; 0: none is. */
+  #commitBegan = 0;
+  /** When closing was first seen while a commit was under way; 0: not yet. */
+  #closingSeen = 0;
 
   constructor(data: WriterData, opening: Opening) {
     const { schema } = data.options.servers;
-    const { connection, office, others, timeline } = opening;
+    const { connection, office, others, timeline, identity } = opening;
     this.#data = data;
     this.#words = controlWords(data.memory);
     this.#reader = new GroupReader(data.memory);
     this.#opening = opening;
+    const { turns } = data.options;
+    this.#turns = turns === undefined ? null : new TurnLog(turns);
     this.#committer = new Committer(connection, schema, office.generation);
     this.#lastSequence = office.lastSequence;
     this.#persisted(this.#lastSequence);
@@ -47,13 +61,15 @@ class Writer {
       journal: data.options,
       log: (level, fields, message) => post({ type: 'log', level, fields, message }),
       superseded: (generation) => this.#superseded(generation, opening.server.label),
+      replaced: (reason) => this.#fenced(0, reason),
     });
     this.#watcher = new Watcher({
       others,
       schema,
-      mine: { timeline, generation: office.generation },
+      mine: { timeline, generation: office.generation, identity },
       seen: (rival) => this.#superseded(rival.generation, rival.server),
     });
+    this.#overdue = setInterval(() => this.#lookForOverdue(), lookMs);
     // Also with nothing to write: without its session, another one may take the journal.
     void connection.lost.then((error) => this.#failed(`the server is lost: ${this.#reason(error)}`));
   }
@@ -80,24 +96,44 @@ class Writer {
 
   async end(): Promise<void> {
     this.#isOver = true;
+    clearInterval(this.#overdue);
     await Promise.all([this.#replication.end(), this.#watcher.end(), this.#opening.connection.end()]);
     this.#stage?.close();
   }
 
   async #commit(): Promise<void> {
+    const beganNs = this.#turns === null ? 0 : monotonicNow();
     const group = this.#reader.take();
     const last = this.#lastSequence + group.count;
     // Before any standby can have it.
     this.#stage?.cursors.primary.issued(last);
+    this.#commitBegan = performance.now();
     const position = await this.#committer.commit(this.#lastSequence + 1, group);
+    this.#commitBegan = 0;
     if (this.#isOver) return;
     if (position === null) {
       this.#superseded(0, this.#opening.server.label);
       return;
     }
+    this.#turns?.note(beganNs, monotonicNow(), last);
     this.#lastSequence = last;
     this.#persisted(last);
     this.#replication.committed(last, position);
+  }
+
+  /** A server may hang, or be out of reach without a word, for longer than anybody waits. */
+  #lookForOverdue(): void {
+    if (this.#commitBegan === 0) return;
+    const now = performance.now();
+    const { commitMs } = this.#data.options;
+    if (now - this.#commitBegan > commitMs) {
+      this.#failed(`the server did not answer a commit within ${commitMs} ms (commitMs)`);
+    }
+    if (Atomics.load(this.#words, Word.closing) === 0) return;
+    if (this.#closingSeen === 0) this.#closingSeen = now;
+    if (now - Math.max(this.#closingSeen, this.#commitBegan) > closingCommitMs) {
+      this.#failed(`the server did not answer a commit within ${closingCommitMs} ms of closing`);
+    }
   }
 
   /** The stage first: who sees a sequence persisted may rely on the stage having been told. */
@@ -155,8 +191,17 @@ class Writer {
   #superseded(generation: number, server: string): void {
     if (this.#isOver) return;
     const mine = this.#opening.office.generation;
-    writeSupersededBy(this.#words, Math.max(generation, mine + 1));
-    this.#failed(`another primary has taken over on ${server}; here generation ${mine} was in force`);
+    this.#fenced(
+      generation,
+      `another primary has taken over on ${server}; here generation ${mine} was in force`,
+    );
+  }
+
+  /** The fence must be higher than the stage's own epoch, and need not be the other one's. */
+  #fenced(generation: number, reason: string): void {
+    if (this.#isOver) return;
+    writeSupersededBy(this.#words, Math.max(generation, this.#opening.office.generation + 1));
+    this.#failed(reason);
   }
 
   /** The first reason counts. */
@@ -194,7 +239,8 @@ async function open(data: WriterData): Promise<Writer | null> {
     const { generation, firstSequence, lastSequence } = opening.office;
     const writer = new Writer(data, opening);
     const server = data.options.servers.settings.indexOf(opening.server);
-    post({ type: 'opened', server, generation, firstSequence, lastSequence });
+    const { identity } = opening;
+    post({ type: 'opened', server, identity, generation, firstSequence, lastSequence });
     return writer;
   } catch (error) {
     post({ type: 'refused', ...told(error) });

