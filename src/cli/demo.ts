@@ -167,7 +167,16 @@ async function run({ json, adminPort, ...options }: DemoOptions): Promise<void> 
     process.exitCode = 1;
   } finally {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, onSignal);
+    if (options.engine !== 'file') endNow();
   }
+}
+
+/**
+ * Ends the process once everything is printed. Left to itself, Node 20 now and then spins for ever at the end of a process
+ * that ran servers and killed them (nodejs/node#47748).
+ */
+function endNow(): void {
+  process.stdout.write('', () => process.stderr.write('', () => process.exit()));
 }
 
 /** Without one in the environment, one for this run, said on the terminal; a program that reads JSON gets none. */
