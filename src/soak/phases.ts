@@ -34,7 +34,7 @@ export interface PhaseParts {
 /** The server's end of a connection may close a moment after the client's. */
 const leaveMs = 2000;
 /** Resident memory is read so often in a burst. */
-const burstReadingMs = 5;
+const burstReadingMs = 2;
 /** Chaos has the numbers behind those of the clients. */
 const readyClient = (clients: number) => clients + chaosConnectionsMax;
 
