@@ -3,6 +3,7 @@ import type { DriveMessage } from '../journal/driving.js';
 import { controlWords, Word, writeFailure, writePersisted, writeSupersededBy } from '../journal/memory.js';
 import { TurnLog } from '../journal/turn-log.js';
 import { monotonicNow } from '../shared/clock.js';
+import { waitWhile } from '../shared/wait-async.js';
 import type { OpenedStage } from '../stage/open-stage.js';
 import { Committer } from './committer.js';
 import { reasonOf } from './fault.js';
@@ -11,15 +12,6 @@ import type { WriterData, WriterMessage } from './messages.js';
 import { type Opening, openJournal } from './opening.js';
 import { Replication } from './replication.js';
 import { Watcher } from './watcher.js';
-
-/** Of a later ECMAScript than this is compiled for; Node has it. */
-type WaitAsync = (
-  words: Int32Array,
-  index: number,
-  value: number,
-  ms: number,
-) => { async: boolean; value: unknown };
-const { waitAsync } = Atomics as unknown as { waitAsync: WaitAsync };
 
 const lookMs = 250;
 /** Whoever closes waits for a commit no longer than for any other answer. */
@@ -169,7 +161,7 @@ class Writer {
     if (wanted === 0) return false;
     if (Atomics.exchange(words, Word.paused, wanted) !== wanted) post({ type: 'moved' });
     if (Atomics.load(words, Word.driving) === 0) {
-      await waitAsync(words, Word.pausing, wanted, this.#data.parkMs).value;
+      await waitWhile(words, Word.pausing, wanted, this.#data.parkMs);
     }
     return true;
   }
@@ -182,7 +174,7 @@ class Writer {
       Atomics.load(words, Word.pausing) !== 0 ||
       Atomics.load(words, Word.driving) !== 0;
     if (this.#reader.isEmpty && !isWanted && !this.#isOver) {
-      await waitAsync(words, Word.parked, 1, this.#data.parkMs).value;
+      await waitWhile(words, Word.parked, 1, this.#data.parkMs);
     }
     Atomics.store(words, Word.parked, 0);
   }

@@ -6,11 +6,13 @@ const whole = (value) => spread(value, (us) => number(Math.round(us)));
 
 const columnsOf = (row) => [row.engine, row.name];
 
+/** A row for each mode of each engine. */
+const rowsOf = (result) =>
+  list(result?.engines).flatMap(({ name, modes }) => list(modes).map((mode) => ({ engine: name, ...mode })));
+
 /** What the page says about acknowledgements by engine and mode. */
 export function engines(result) {
-  const rows = list(result.engines).flatMap(({ name, modes }) =>
-    list(modes).map((mode) => ({ engine: name, ...mode })),
-  );
+  const rows = rowsOf(result);
   const { perSecond, connections, windowOrders, orderBytes } = result.load ?? {};
   const servers = Object.values(result.servers ?? {}).join('; ');
   const skipped = Object.entries(result.skipped ?? {}).map(([name, why]) => `${name} was left out: ${why}.`);
@@ -67,9 +69,7 @@ between them is missing.`;
 
 /** What docs/DURABILITY.md says: the same figures, without what they are held against. */
 export function enginesInShort(result) {
-  const rows = list(result?.engines).flatMap(({ name, modes }) =>
-    list(modes).map((mode) => ({ engine: name, ...mode })),
-  );
+  const rows = rowsOf(result);
   const inMs = (us) => (us?.median === undefined ? number(undefined) : (us.median / 1000).toFixed(1));
   return table(
     ['engine', 'mode', '>p50 ms', '>p99 ms', '>orders a second'],
