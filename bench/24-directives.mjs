@@ -51,8 +51,9 @@ function prepared({ targets, slice, level }, count) {
     expiresAt,
     ...targets(i, count),
   }));
-  const store = new StaticStore(set);
-  const evaluator = new DirectiveEvaluator({ kinds: { order: 1 } });
+  const kinds = { order: 1, cancel: 2 };
+  const store = new StaticStore(set, { kinds });
+  const evaluator = new DirectiveEvaluator({ kinds });
   const slices = Array.from({ length: 64 }, (_, i) => slice(i));
   const expected = level(count);
   const evaluations = evaluationsOf(count);

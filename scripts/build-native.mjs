@@ -1,19 +1,20 @@
-// Builds build/Release/ackgate.node when it is stale; says nothing when it is fresh. Without a compiler it says so
+// Builds native/build/Release/ackgate.node when it is stale; says nothing when it is fresh. Without a compiler it says so
 // and goes on: policy and simulator work without the addon. Exit code 1 only when a compiler is there and fails.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { findLiburing } from './liburing.mjs';
+import { findLiburing } from '../native/liburing.mjs';
 import { nodeGypArguments } from './node-headers.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const binary = join(root, 'build/Release/ackgate.node');
-const stamp = join(root, 'build/Release/ackgate.stamp');
+const native = join(root, 'native');
+const binary = join(native, 'build/Release/ackgate.node');
+const stamp = join(native, 'build/Release/ackgate.stamp');
 
 function sources() {
-  const native = readdirSync(join(root, 'native')).filter((name) => /\.(h|cc)$/.test(name));
-  return [...native.map((name) => join(root, 'native', name)), join(root, 'binding.gyp')];
+  const names = readdirSync(native).filter((name) => /\.(h|cc|gyp|mjs)$/.test(name));
+  return names.map((name) => join(native, name));
 }
 
 /** What the binary depends on besides its sources: liburing that came or went makes it stale. */
@@ -47,7 +48,7 @@ function build() {
   console.log(`Building the native addon (${have ? 'with' : 'without'} liburing) …`);
   // `configure` anew: whether liburing is there is decided when the makefile is written.
   const args = [nodeGyp(), 'configure', 'build', '--loglevel=error', ...nodeGypArguments()];
-  const result = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' });
+  const result = spawnSync(process.execPath, args, { cwd: native, encoding: 'utf8' });
   if (result.status !== 0) {
     console.error(`${result.stdout}${result.stderr}`);
     console.error('The native addon could not be built; the messages of the compiler are above.');

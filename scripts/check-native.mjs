@@ -1,5 +1,6 @@
-// Format and lint of the C++ sources. `--write` formats in place. A tool that is not installed is named, and its part
-// is left out. The binding is linted against the headers of the running Node when they are installed with it.
+// Format and lint of the C++ sources. `--write` formats in place. A tool that is not installed in the version that is
+// wanted is named, and its part is left out. The binding is linted against the headers of the running Node when they are
+// installed with it.
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -7,6 +8,8 @@ import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { nodeDirectory } from './node-headers.mjs';
+import { clangTool, clangVersion } from './support/clang.mjs';
+import { onPath } from './support/packages.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const database = 'build/cpp-tidy';
@@ -20,15 +23,18 @@ function filesOf(directory, pattern) {
 const folders = ['native', 'native/sim', 'native/sim/conformance', 'native/test'];
 const allFiles = folders.flatMap((folder) => filesOf(folder, /\.(h|cc)$/));
 
-function has(tool) {
-  if (spawnSync(tool, ['--version'], { stdio: 'ignore' }).status === 0) return true;
-  console.warn(`${tool} is not installed: that part of the check is left out`);
-  return false;
+/** A program that can be run; null, which is said, when there is none. */
+function need(what, program) {
+  if (program === null) console.warn(`${what} is not installed: that part of the check is left out`);
+  return program;
 }
 
-function format(write) {
+const needClang = (tool) => need(`${tool}, version ${clangVersion},`, clangTool(tool));
+const needCmake = () => need('cmake', onPath('cmake') ? 'cmake' : null);
+
+function format(program, write) {
   const args = write ? ['-i', ...allFiles] : ['--dry-run', '--Werror', ...allFiles];
-  return spawnSync('clang-format', args, { cwd: root, stdio: 'inherit' }).status === 0;
+  return spawnSync(program, args, { cwd: root, stdio: 'inherit' }).status === 0;
 }
 
 /** Commands of the stand-alone build, and of the binding files, which that build does not have. */
@@ -60,9 +66,9 @@ function writeDatabase() {
   );
 }
 
-function tidyOne(file) {
+function tidyOne(program, file) {
   return new Promise((resolve) => {
-    const child = spawn('clang-tidy', ['--quiet', '-p', database, file], { cwd: root });
+    const child = spawn(program, ['--quiet', '-p', database, file], { cwd: root });
     let text = '';
     child.stdout.on('data', (data) => {
       text += data;
@@ -74,19 +80,22 @@ function tidyOne(file) {
   });
 }
 
-async function tidy() {
+async function tidy(program) {
   mkdirSync(join(root, database), { recursive: true });
   const files = writeDatabase();
   if (files === null) return false;
   let ok = true;
   const worker = async () => {
-    for (let file = files.pop(); file !== undefined; file = files.pop()) ok = (await tidyOne(file)) && ok;
+    for (let file = files.pop(); file !== undefined; file = files.pop())
+      ok = (await tidyOne(program, file)) && ok;
   };
   await Promise.all(Array.from({ length: availableParallelism() }, worker));
   return ok;
 }
 
 let ok = true;
-if (has('clang-format')) ok = format(process.argv.includes('--write')) && ok;
-if (has('clang-tidy') && has('cmake')) ok = (await tidy()) && ok;
+const clangFormat = needClang('clang-format');
+if (clangFormat !== null) ok = format(clangFormat, process.argv.includes('--write')) && ok;
+const clangTidy = needClang('clang-tidy');
+if (clangTidy !== null && needCmake() !== null) ok = (await tidy(clangTidy)) && ok;
 process.exitCode = ok ? 0 : 1;

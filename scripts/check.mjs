@@ -3,12 +3,14 @@ import './support/node-version.mjs';
 
 const { setUp } = await import('./support/setup.mjs');
 const { checks } = await import('./support/checks.mjs');
+const { inTurn } = await import('./support/in-turn.mjs');
 
 if (!(await setUp())) process.exit(1);
 
 let passed = 0;
 let failed = 0;
-for (const [name, check] of Object.entries(checks)) {
+// Two at a time: all but the C++ ones keep one core busy.
+await inTurn(2, Object.entries(checks), async ([name, check]) => {
   const { ok, log = '', skipped } = await check();
   if (skipped !== undefined) {
     console.log(`skipped  ${name}: ${skipped}`);
@@ -19,6 +21,6 @@ for (const [name, check] of Object.entries(checks)) {
     failed++;
     console.log(`failed   ${name}\n${log.trimEnd().replace(/^/gm, '         ')}`);
   }
-}
+});
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1;

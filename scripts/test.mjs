@@ -4,7 +4,7 @@ import './support/node-version.mjs';
 
 const { setUp, say } = await import('./support/setup.mjs');
 const { ensurePackages, serversWelcome } = await import('./support/packages.mjs');
-const { runCppTests, runVitest, runVitestWith } = await import('./support/suites.mjs');
+const { runAll, runVitestWith } = await import('./support/suites.mjs');
 
 if (!(await setUp())) process.exit(1);
 await ensurePackages('test', say);
@@ -17,7 +17,7 @@ const args = process.argv.slice(2);
 if (args.length > 0) {
   process.exitCode = await runVitestWith(args);
 } else {
-  const counts = [await runVitest(), await runCppTests()];
+  const counts = await runAll();
   const passed = counts.reduce((sum, count) => sum + count.passed, 0);
   const failed = counts.reduce((sum, count) => sum + count.failed, 0);
   console.log(

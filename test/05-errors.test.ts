@@ -47,6 +47,11 @@ const sequence = 'ERR_ACKGATE_SEQUENCE';
 /** No sequence, number of a connection or epoch is any of these. */
 const badIntegers = [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, -(2 ** 53)];
 const notNumbers: Anything[] = ['1', null, {}, [], 1n, true];
+/** All of these, each with what is said to it; `undefined` where there is no default. */
+const notSequences = (code: AckgateErrorCode): [Anything, AckgateErrorCode][] => [
+  ...badIntegers.map((bad): [Anything, AckgateErrorCode] => [bad, code]),
+  ...[...notNumbers, undefined].map((bad): [Anything, AckgateErrorCode] => [bad, argument]),
+];
 
 describe('options of a stage that can not be meant', () => {
   const cases: [Anything, AckgateErrorCode, string][] = [
@@ -56,16 +61,16 @@ describe('options of a stage that can not be meant', () => {
     [{ conections: 5 }, unknown, 'did you mean connections'],
     [{ heartbeatIntervallMs: 5 }, unknown, 'did you mean heartbeatIntervalMs'],
     [{ wat: 5 }, unknown, '"wat"'],
-    [{ ring: 5 }, argument, 'options.ring'],
+    [{ ring: 5 }, argument, 'ring'],
     [{ ring: { capasity: 8 } }, unknown, 'did you mean capacity'],
-    [{ ring: { capacity: 100 } }, power, 'ring capacity'],
-    [{ ring: { capacity: 4095 } }, power, 'ring capacity'],
-    [{ ring: { capacity: 0 } }, range, 'ring capacity'],
-    [{ ring: { capacity: -8 } }, range, 'ring capacity'],
-    [{ ring: { capacity: 8.5 } }, range, 'ring capacity'],
-    [{ ring: { capacity: Number.NaN } }, range, 'ring capacity'],
-    [{ ring: { capacity: 2 ** 30 } }, range, 'ring capacity'],
-    [{ ring: { capacity: '8' } }, argument, 'ring capacity'],
+    [{ ring: { capacity: 100 } }, power, 'ring.capacity'],
+    [{ ring: { capacity: 4095 } }, power, 'ring.capacity'],
+    [{ ring: { capacity: 0 } }, range, 'ring.capacity'],
+    [{ ring: { capacity: -8 } }, range, 'ring.capacity'],
+    [{ ring: { capacity: 8.5 } }, range, 'ring.capacity'],
+    [{ ring: { capacity: Number.NaN } }, range, 'ring.capacity'],
+    [{ ring: { capacity: 2 ** 30 } }, range, 'ring.capacity'],
+    [{ ring: { capacity: '8' } }, argument, 'ring.capacity'],
     [{ ring: { maxPayload: 0 } }, range, 'maxPayload'],
     [{ ring: { maxPayload: 65_536 } }, range, 'maxPayload'],
     [{ ring: { maxPayload: '8' } }, argument, 'maxPayload'],
@@ -125,6 +130,11 @@ describe('options of a stage that can not be meant', () => {
       '',
     );
     await expectRefused(() => createInlineStage({ connections: 0 }), range, 'connections');
+    const stage = createInlineStage({ connections: 1 });
+    await expectRefused(() => stage.doWork('1' as Anything), argument, /nowNs .*, got "1"$/);
+    await expectRefused(() => stage.doWork(Number.NaN), range, 'nowNs');
+    void stage.close();
+    while (stage.status().state !== 'closed') stage.doWork();
   });
 
   it('leave an error that is also a RangeError where a number is out of its range', async () => {
@@ -304,14 +314,18 @@ describe('a running stage refuses', () => {
     for (const level of [1, 'on', null, undefined] as Anything[]) {
       await refuses(() => rig.stage.diagnosis.setBaseline(level), argument, 'level');
     }
-    for (const epoch of [...badIntegers, ...notNumbers]) {
-      await refuses(() => rig.stage.fence(epoch), range, 'newEpoch');
+    for (const [epoch, code] of notSequences(range)) {
+      await refuses(() => rig.stage.fence(epoch), code, 'newEpoch');
     }
+    await refuses(() => rig.stage.fence('5' as Anything), argument, 'got "5"');
     for (const epoch of [0, 4, 5]) {
       await refuses(() => rig.stage.fence(epoch), 'ERR_ACKGATE_EPOCH_NOT_HIGHER', 'newEpoch');
     }
-    for (const drainMs of [-1, Number.NaN, Number.POSITIVE_INFINITY, '5', null] as Anything[]) {
+    for (const drainMs of [-1, Number.NaN, Number.POSITIVE_INFINITY]) {
       await refuses(() => rig.stage.close({ drainMs }), range, 'drainMs');
+    }
+    for (const drainMs of ['5', null] as Anything[]) {
+      await refuses(() => rig.stage.close({ drainMs }), argument, 'drainMs');
     }
     await refuses(() => rig.stage.close({ drain: 5 } as Anything), unknown, 'drainMs');
     // What returns a promise fails through it.
@@ -321,10 +335,11 @@ describe('a running stage refuses', () => {
 
   it('cursors that are no sequences, go back, or have no node', async () => {
     const { cursors } = rig.stage;
-    for (const seq of [...badIntegers, ...notNumbers, undefined] as Anything[]) {
-      await refuses(() => cursors.primary.advance(seq), sequence, 'seq');
-      await refuses(() => cursors.primary.issued(seq), sequence, 'seq');
+    for (const [seq, code] of notSequences(sequence)) {
+      await refuses(() => cursors.primary.advance(seq), code, 'seq');
+      await refuses(() => cursors.primary.issued(seq), code, 'seq');
     }
+    await refuses(() => cursors.primary.advance('5' as Anything), argument, 'got "5"');
     await refuses(() => cursors.primary.advance(number - 1), 'ERR_ACKGATE_CURSOR_REGRESSED', 'primary');
     for (const name of ['', 5, null, undefined, 'n'.repeat(100)] as Anything[]) {
       await refuses(() => cursors.node(name), argument, 'name');
@@ -334,11 +349,12 @@ describe('a running stage refuses', () => {
     await refuses(() => cursors.node('z', { zome: 'a' } as Anything), unknown, 'zone');
     const node = cursors.node('r1');
     await refuses(() => node.advance({ persisted: 1 }), 'ERR_ACKGATE_CURSOR_NOT_CONNECTED', 'r1');
-    for (const seed of [undefined, null, {}, 5] as Anything[]) {
-      await refuses(() => node.connect(seed), sequence, 'persisted');
+    for (const seed of [undefined, null, 5] as Anything[]) {
+      await refuses(() => node.connect(seed), argument, 'seed');
     }
-    for (const persisted of [...badIntegers, ...notNumbers]) {
-      await refuses(() => node.connect({ persisted }), sequence, 'persisted');
+    await refuses(() => node.connect({ persisted: 2, inmemory: 2 } as Anything), unknown, 'inmemory');
+    for (const [persisted, code] of notSequences(sequence)) {
+      await refuses(() => node.connect({ persisted }), code, 'persisted');
     }
     await refuses(() => node.connect({ persisted: 2 ** 40 }), 'ERR_ACKGATE_REPLICA_AHEAD', 'r1');
     node.connect({ persisted: 2 });
@@ -365,19 +381,21 @@ describe('a running stage refuses', () => {
     for (const payload of ['x', null, undefined, [1], new ArrayBuffer(1)] as Anything[]) {
       await refuses(publish({ payload }), argument, 'payload');
     }
-    for (const bad of [...badIntegers, ...notNumbers, undefined] as Anything[]) {
-      await refuses(publish({ wireSeq: bad }), sequence, 'wireSeq');
-      await refuses(publish({ connectionId: bad }), range, 'connectionId');
+    for (const [bad, code] of notSequences(sequence)) {
+      await refuses(publish({ wireSeq: bad }), code, 'wireSeq');
+      await refuses(publish({ connectionId: bad }), code === sequence ? range : code, 'connectionId');
     }
-    for (const kind of [-1, 65_536, 1.5, Number.NaN, '1'] as Anything[]) {
-      await refuses(publish({ kind }), range, 'kind');
-    }
-    for (const receivedNs of [-1, Number.NaN, '1'] as Anything[]) {
-      await refuses(publish({ receivedNs }), range, 'receivedNs');
+    for (const kind of [-1, 65_536, 1.5, Number.NaN]) await refuses(publish({ kind }), range, 'kind');
+    for (const receivedNs of [-1, Number.NaN]) await refuses(publish({ receivedNs }), range, 'receivedNs');
+    for (const name of ['wireSeq', 'connectionId', 'kind', 'receivedNs', 'requestId']) {
+      await refuses(publish({ [name]: '1' }), argument, new RegExp(`^${name} .*got "1"$`));
     }
     expect(publish({ payload: new Uint8Array(449) })()).toBe('oversize');
-    for (const length of [-1, 0.5, Number.NaN, '1', undefined] as Anything[]) {
-      await refuses(() => producer.claim(length), range, 'payloadLength');
+    for (const length of [-1, 0.5, Number.NaN]) {
+      await refuses(() => producer.claim(length), range, 'payloadBytes');
+    }
+    for (const length of ['1', undefined] as Anything[]) {
+      await refuses(() => producer.claim(length), argument, 'payloadBytes');
     }
     await refuses(() => producer.publish(id, 0), 'ERR_ACKGATE_RING_ORDER', 'claim');
     await refuses(

@@ -40,9 +40,9 @@ function record(wireSeq: number, payload: Uint8Array = Uint8Array.of(wireSeq & 0
 function seen(consumer: Consumer, ahead = 0) {
   const record = consumer.at(ahead);
   const { wireSeq, connectionId, kind, flags, receivedNs, finishedNs, requestId } = record;
-  const { bytes, payloadLength, payloadAt } = record;
-  const payload = Array.from(bytes.subarray(0, payloadLength));
-  const inMemory = consumer.memory.bytes.subarray(payloadAt, payloadAt + payloadLength);
+  const { bytes, payloadBytes, payloadAt } = record;
+  const payload = Array.from(bytes.subarray(0, payloadBytes));
+  const inMemory = consumer.memory.bytes.subarray(payloadAt, payloadAt + payloadBytes);
   expect(Array.from(inMemory)).toEqual(payload);
   return { wireSeq, connectionId, kind, flags, receivedNs, finishedNs, requestId, payload };
 }
@@ -186,29 +186,42 @@ describe('bad arguments', () => {
     ['a record that is none', undefined, 'ERR_ACKGATE_INVALID_ARGUMENT'],
     ['payload of text', { ...record(1), payload: 'text' }, 'ERR_ACKGATE_INVALID_ARGUMENT'],
     ['payload left out', { connectionId: 1, wireSeq: 1 }, 'ERR_ACKGATE_INVALID_ARGUMENT'],
-    ...[Number.NaN, -1, 1.5, 2 ** 53, Number.POSITIVE_INFINITY, '1', null, 1n].map(
-      (value): [string, unknown, string] => [
-        `wireSeq ${String(value)}`,
-        { ...record(1), wireSeq: value },
-        'ERR_ACKGATE_SEQUENCE',
-      ],
+    ...[Number.NaN, -1, 1.5, 2 ** 53, Number.POSITIVE_INFINITY].map((value): [string, unknown, string] => [
+      `wireSeq ${String(value)}`,
+      { ...record(1), wireSeq: value },
+      'ERR_ACKGATE_SEQUENCE',
+    ]),
+    ...['wireSeq', 'connectionId', 'kind', 'receivedNs', 'requestId'].flatMap((name) =>
+      ['1', null, 1n, true, {}].map((value): [string, unknown, string] => [
+        `${name} ${typeof value}`,
+        { ...record(1), [name]: value },
+        'ERR_ACKGATE_INVALID_ARGUMENT',
+      ]),
     ),
-    ...[Number.NaN, -1, 0.5, 2 ** 53, undefined, '7'].map((value): [string, unknown, string] => [
+    ...['lastInRequest', 'durabilityBypass'].flatMap((name) =>
+      ['false', 'true', '', 0, 1, null, {}].map((value): [string, unknown, string] => [
+        `${name} ${JSON.stringify(value)}`,
+        { ...record(1), [name]: value },
+        'ERR_ACKGATE_INVALID_ARGUMENT',
+      ]),
+    ),
+    ['connectionId left out', { ...record(1), connectionId: undefined }, 'ERR_ACKGATE_INVALID_ARGUMENT'],
+    ...[Number.NaN, -1, 0.5, 2 ** 53].map((value): [string, unknown, string] => [
       `connectionId ${String(value)}`,
       { ...record(1), connectionId: value },
       'ERR_ACKGATE_OUT_OF_RANGE',
     ]),
-    ...[-1, 65_536, 1.5, Number.NaN, 1n].map((value): [string, unknown, string] => [
+    ...[-1, 65_536, 1.5, Number.NaN].map((value): [string, unknown, string] => [
       `kind ${String(value)}`,
       { ...record(1), kind: value },
       'ERR_ACKGATE_OUT_OF_RANGE',
     ]),
-    ...[-1, Number.NaN, Number.POSITIVE_INFINITY, 'soon', 1n].map((value): [string, unknown, string] => [
+    ...[-1, Number.NaN, Number.POSITIVE_INFINITY].map((value): [string, unknown, string] => [
       `receivedNs ${String(value)}`,
       { ...record(1), receivedNs: value },
       'ERR_ACKGATE_OUT_OF_RANGE',
     ]),
-    ...[-1, 0.5, 2 ** 53, Number.NaN, '7', 1n].map((value): [string, unknown, string] => [
+    ...[-1, 0.5, 2 ** 53, Number.NaN].map((value): [string, unknown, string] => [
       `requestId ${String(value)}`,
       { ...record(1), requestId: value },
       'ERR_ACKGATE_OUT_OF_RANGE',
@@ -224,9 +237,32 @@ describe('bad arguments', () => {
     expect(observer.highestSeq()).toBe(1);
   });
 
+  test.each([
+    ['durabilityBypass', 'false', /^durabilityBypass must be true or false, got "false"$/],
+    ['lastInRequest', 1, /^lastInRequest must be true or false, got 1$/],
+    ['wireSeq', '5', /^wireSeq must be .*, got "5"$/],
+    ['kind', '5', /^kind must be .*, got "5"$/],
+  ])('%s: %j is quoted in what is said', (name, value, message) => {
+    const { producer } = create();
+    expect(() => producer.tryPublish({ ...record(1), [name]: value })).toThrow(message);
+  });
+
+  test.each([
+    [{}, 0],
+    [{ lastInRequest: undefined, durabilityBypass: undefined }, 0],
+    [{ lastInRequest: false, durabilityBypass: false }, 0],
+    [{ lastInRequest: true }, RecordFlag.lastInRequest],
+    [{ durabilityBypass: true }, RecordFlag.durabilityBypass],
+  ])('%j are flags, though', (flags, bits) => {
+    const { producer, consumer } = create();
+    expect(producer.tryPublish({ ...record(1), ...flags } as ResponseRecord)).toBe('ok');
+    expect(seen(consumer).flags).toBe(bits);
+  });
+
   test.each([-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, '3'])('claim(%s)', (length) => {
     const { producer } = create();
-    expect(codeOf(() => producer.claim(length as number))).toBe('ERR_ACKGATE_OUT_OF_RANGE');
+    const code = typeof length === 'string' ? 'ERR_ACKGATE_INVALID_ARGUMENT' : 'ERR_ACKGATE_OUT_OF_RANGE';
+    expect(codeOf(() => producer.claim(length as number))).toBe(code);
     expect(producer.claim(0)).toBeGreaterThan(0);
   });
 

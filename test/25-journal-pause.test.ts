@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { FileJournal, type FileJournalOptions, journalFull } from '#ackgate/journal/index.js';
+import { createRing, Producer } from '#ackgate/ring/index.js';
 import { startStage } from '#ackgate/stage/start-stage.js';
 import { payloadOf } from './fixtures/journal-payload.mjs';
 import {
@@ -112,6 +113,11 @@ describe('while paused', () => {
     expect(last).toBeGreaterThan(100);
     await writersChance();
     expect(journal.append(payloadOf(last + 1))).toBe(journalFull);
+    // Not 0, which would let an answer leave whose request is nowhere.
+    const answer = { connectionId: 1, wireSeq: journal.append(payloadOf(last + 1)), payload: payloadOf(1) };
+    expect(() => new Producer(createRing()).tryPublish(answer)).toThrow(
+      expect.objectContaining({ code: 'ERR_ACKGATE_SEQUENCE' }),
+    );
     expect(journal.primaryCursor).toBe(0);
     journal.resume();
     await journal.whenPersisted(last);

@@ -580,7 +580,7 @@ describe('publishing', () => {
 
   it('that fails or hangs is told, and says that it may be written all the same', async () => {
     const source = new ScriptedSource();
-    const modes = await started(source, { answerMs: 500 });
+    const modes = await started(source, { answerTimeoutMs: 500 });
     source.beforeWrite = () => new Promise(() => {});
     const stuck = expect(modes.publish({ policy: 'hybrid' })).rejects.toThrow(
       'writing the mode (perhaps written all the same) gave no answer within 500 ms',
@@ -608,9 +608,12 @@ it('tells listeners of changes, with what is kept in force already', async () =>
   ]);
 });
 
-it.each(['refreshMs', 'answerMs', 'retryMinMs', 'retryMaxMs', 'now', 'wat'])('refuses a bad %s', (name) => {
-  expect(() => new WatchedMode(new ScriptedSource(), { [name]: '5' })).toThrow(name);
-});
+it.each(['refreshMs', 'answerTimeoutMs', 'retryMsMin', 'retryMsMax', 'now', 'wat'])(
+  'refuses a bad %s',
+  (name) => {
+    expect(() => new WatchedMode(new ScriptedSource(), { [name]: '5' })).toThrow(name);
+  },
+);
 
 it('keeps no process alive, not even with an end far ahead', () => {
   const program = `

@@ -55,8 +55,8 @@ describe('the framing', () => {
 
 describe('an encoder', () => {
   test('with a body that fits into a send buffer is taken as it is', () => {
-    for (const maxBodyBytes of [1, encoderBodyBytesMax]) {
-      const encoder = { maxBodyBytes, encode };
+    for (const bodyBytesMax of [1, encoderBodyBytesMax]) {
+      const encoder = { bodyBytesMax, encode };
       expect(checkEncoder(encoder, 'encoder')).toBe(encoder);
     }
   });
@@ -64,12 +64,12 @@ describe('an encoder', () => {
   test.each([
     ['nothing', null],
     ['a function', encode],
-    ['no encode', { maxBodyBytes: 5 }],
-    ['no maxBodyBytes', { encode }],
-    ['a body of nothing', { encode, maxBodyBytes: 0 }],
-    ['a body and a half', { encode, maxBodyBytes: 1.5 }],
-    ['a body that leaves no room for framing', { encode, maxBodyBytes: encoderBodyBytesMax + 1 }],
-    ['a body of text', { encode, maxBodyBytes: '5' }],
+    ['no encode', { bodyBytesMax: 5 }],
+    ['no bodyBytesMax', { encode }],
+    ['a body of nothing', { encode, bodyBytesMax: 0 }],
+    ['a body and a half', { encode, bodyBytesMax: 1.5 }],
+    ['a body that leaves no room for framing', { encode, bodyBytesMax: encoderBodyBytesMax + 1 }],
+    ['a body of text', { encode, bodyBytesMax: '5' }],
   ])('is refused with %s', (_, encoder) => {
     expect(codeOf(() => checkEncoder(encoder, 'encoder'))).toBe(code);
   });
@@ -77,9 +77,9 @@ describe('an encoder', () => {
 
 describe('modules', () => {
   test('export an encoder, or a function that makes one, at once or later', async () => {
-    const object = '{ maxBodyBytes: 7, encode: () => 0 }';
+    const object = '{ bodyBytesMax: 7, encode: () => 0 }';
     for (const source of [object, `() => (${object})`, `async () => (${object})`]) {
-      expect((await loadEncoder(moduleOf(`export default ${source}`))).maxBodyBytes).toBe(7);
+      expect((await loadEncoder(moduleOf(`export default ${source}`))).bodyBytesMax).toBe(7);
     }
   });
 

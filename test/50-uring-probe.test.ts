@@ -11,6 +11,7 @@ const plain: UringSurroundings = {
   memlockBytes: 65_536,
   kernel: '6.1.0',
   gvisor: false,
+  proc: true,
 };
 const explain = (errno: number, around: Partial<UringSurroundings> = {}, stage = 'setup') =>
   explainUring(errno, stage, { ...plain, ...around });

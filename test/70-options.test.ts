@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { AckgateError } from '#ackgate/errors.js';
 import { Policy } from '#ackgate/policy/index.js';
+import { checkKeys } from '#ackgate/shared/checks.js';
 import { silentLogger } from '#ackgate/shared/logger.js';
 import type { StageOptions } from '#ackgate/stage/api.js';
-import { checkKeys, checkOptions, checkPolicy } from '#ackgate/stage/options.js';
+import { createInlineStage } from '#ackgate/stage/inline-stage.js';
+import { checkOptions, checkPolicy } from '#ackgate/stage/options.js';
 
 const check = (options: unknown) => checkOptions(options as StageOptions);
 
@@ -39,8 +41,8 @@ const numbers: [string, number, number, 'integer' | 'any'][] = [
 ];
 
 describe.each(numbers)('%s', (name, min, max, kind) => {
-  test('takes its smallest and its largest value, and the default for undefined and null', () => {
-    for (const value of [min, max, undefined, null]) expect(() => check({ [name]: value })).not.toThrow();
+  test('takes its smallest and its largest value, and the default for undefined', () => {
+    for (const value of [min, max, undefined]) expect(() => check({ [name]: value })).not.toThrow();
     if (kind === 'any') expect(() => check({ [name]: min + 0.5 })).not.toThrow();
   });
 
@@ -56,6 +58,7 @@ describe.each(numbers)('%s', (name, min, max, kind) => {
 
   test.each([
     ['text', '5'],
+    ['null', null],
     ['a boolean', true],
     ['an array', [5]],
     ['a bigint', 5n],
@@ -111,6 +114,37 @@ describe('everything else', () => {
     if (name !== 'policy' || code === type) expect(error.message).toContain(name);
   });
 
+  // A setting that got lost on its way must not become the default; least of all the mode `local`.
+  test.each([
+    'policy',
+    'zone',
+    'backend',
+    'idle',
+    'ring',
+    'encoder',
+    'framing',
+    'sqpoll',
+    'diagnosis',
+    'logger',
+  ])('%s: null is no default', (name) => {
+    const error = refused({ [name]: null });
+    expect(error.code).toBe(type);
+    expect(error.message).toContain(name);
+    expect(() => check({ [name]: undefined })).not.toThrow();
+  });
+
+  test.each([
+    { policy: null },
+    { encoder: null },
+    { framing: null },
+    { diagnosis: null },
+    { diagnosis: { redactor: null } },
+  ])('nor is it in the own loop: %j', (options) => {
+    expect(() => createInlineStage(options as never)).toThrow(
+      expect.objectContaining({ code: expect.stringMatching(/INVALID_ARGUMENT|_MODULE$/) }),
+    );
+  });
+
   test('a logger that lacks a level is told which', () => {
     expect(refused({ logger: { ...silentLogger, warn: 5 } }).message).toMatch(/warn is missing/);
   });
@@ -137,7 +171,7 @@ describe('misspelt options', () => {
   test('inside ring', () => {
     const error = refused({ ring: { capcity: 8 } });
     expect(error.code).toBe('ERR_ACKGATE_UNKNOWN_OPTION');
-    expect(error.message).toMatch(/options\.ring.*did you mean capacity\?/);
+    expect(error.message).toMatch(/in ring: did you mean capacity\?/);
   });
 
   test('beyond a guess, all known ones are listed', () => {

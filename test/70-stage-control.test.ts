@@ -246,10 +246,10 @@ describe.each(realBackends)('a stage, %s', (backend) => {
       connections: 4,
       heartbeatIntervalMs: 0,
       encoder: {
-        maxBodyBytes: 8,
+        bodyBytesMax: 8,
         encode(record, out) {
           out[0] = 0x30;
-          out[1] = record.payloadLength;
+          out[1] = record.payloadBytes;
           return 2;
         },
       },

@@ -4,7 +4,7 @@ import type { DurabilityMode } from '#ackgate/index.js';
 import { createInlineStage, monotonicNow, type Stage } from '#ackgate/index.js';
 import { RingObserver } from '#ackgate/ring/consumer.js';
 import { createMemory, noticeSlots } from '#ackgate/shared/memory.js';
-import { channels, type FencedChange, type ModeChange } from '#ackgate/stage/channels.js';
+import { channels, type FencedEvent, type ModeChangedEvent } from '#ackgate/stage/channels.js';
 import { EventReader, EventWriter } from '#ackgate/stage/events.js';
 import { Rig, until } from './support/stage.js';
 
@@ -128,8 +128,8 @@ describe('channels of a stage', () => {
   });
 
   test('carry nothing, and look at nothing, when nobody has subscribed', () => {
-    const ownKeys = vi.fn((target: FencedChange) => Reflect.ownKeys(target));
-    const event = new Proxy<FencedChange>({ epoch: 1, newEpoch: 2 }, { ownKeys });
+    const ownKeys = vi.fn((target: FencedEvent) => Reflect.ownKeys(target));
+    const event = new Proxy<FencedEvent>({ epoch: 1, newEpoch: 2 }, { ownKeys });
     channels.fenced.publish({} as Stage, event);
     expect(ownKeys).not.toHaveBeenCalled();
     const heard = listen();
@@ -189,7 +189,7 @@ describe('changes are told however much there is to tell', () => {
   }
 
   const policy = (n: number) => `persisted>=${n}`;
-  const modeChange = (n: number): ModeChange => ({
+  const modeChange = (n: number): ModeChangedEvent => ({
     from: 'custom',
     fromPolicy: policy(n),
     to: 'custom' satisfies DurabilityMode | 'custom',
@@ -230,7 +230,7 @@ describe('changes are told however much there is to tell', () => {
     expect(first.length).toBeLessThanOrEqual(noticeSlots);
     writer.changes();
     const all = [...first, ...drain()];
-    const modes = all.filter(([what]) => what === 'mode').map(([, change]) => change as ModeChange);
+    const modes = all.filter(([what]) => what === 'mode').map(([, change]) => change as ModeChangedEvent);
     expect(modes.length).toBeLessThan(rounds / 2);
     for (let i = 1; i < modes.length; i++) expect(modes[i].fromPolicy).toBe(modes[i - 1].toPolicy);
     expect(modes.at(-1)!.toPolicy).toBe(policy(rounds));

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { encodeKeptDirectives, InMemoryStore, StaticStore, WatchedStore } from '#ackgate/directives/index.js';
+import {
+  DirectiveEvaluator,
+  decodeDirectives,
+  encodeKeptDirectives,
+  InMemoryStore,
+  StaticStore,
+  WatchedStore,
+} from '#ackgate/directives/index.js';
 import { aDirective, anotherDirective, directiveStoreContract } from './support/directive-store-contract.js';
 import { ScriptedSource } from './support/scripted-source.js';
 
@@ -78,6 +85,47 @@ describe('the kinds of a store', () => {
     expect(() => new StaticStore([{ ...aDirective, kind: '__proto__' }], { kinds: {} })).toThrow(
       '(unknown_kind)',
     );
+  });
+
+  const source = { read: async () => null, watch: async () => () => {}, write: async () => 1 };
+  const given = { now: Date.now };
+  it.each([
+    ['StaticStore', async (kind: string) => new StaticStore([{ ...aDirective, kind }], given)],
+    ['InMemoryStore', async (kind: string) => new InMemoryStore(given).publish([{ ...aDirective, kind }])],
+    [
+      'WatchedStore',
+      async (kind: string) => {
+        await using store = new WatchedStore(source, given);
+        await store.publish([{ ...aDirective, kind }]);
+      },
+    ],
+    [
+      'decodeDirectives',
+      async (kind: string) => {
+        const text = JSON.stringify({ directives: [{ ...aDirective, kind }] });
+        const decoded = decodeDirectives(text, { nowMs: Date.now() });
+        if ('slug' in decoded) throw new Error(`(${decoded.slug})`);
+      },
+    ],
+  ])('are numbers where it was given none: %s', async (_, take) => {
+    await take('0');
+    await take('65535');
+    for (const kind of ['65536', 'order', '01', ''])
+      await expect(take(kind)).rejects.toThrow('(unknown_kind)');
+  });
+
+  it('are refused when they are none', () => {
+    for (const kinds of [5, null, { order: 65_536 }, { order: '1' }] as never[]) {
+      for (const make of [
+        () => new InMemoryStore({ kinds }),
+        () => new StaticStore([], { kinds }),
+        () => new WatchedStore(source, { kinds }),
+        () => new DirectiveEvaluator({ kinds }),
+        () => decodeDirectives('{}', { kinds, nowMs: 0 }),
+      ]) {
+        expect(make).toThrow(/^kinds/);
+      }
+    }
   });
 });
 

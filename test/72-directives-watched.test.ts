@@ -90,7 +90,7 @@ describe('beginning', () => {
     expect(store.lastError).toBeNull();
   });
 
-  it.each(['refreshMs', 'answerMs', 'retryMinMs', 'retryMaxMs'])('refuses a bad %s', (name) => {
+  it.each(['refreshMs', 'answerTimeoutMs', 'retryMsMin', 'retryMsMax'])('refuses a bad %s', (name) => {
     for (const value of [0, -1, Number.NaN, 2 ** 31, '5']) {
       expect(() => new WatchedStore(new ScriptedSource(), { [name]: value })).toThrow(name);
     }
@@ -187,7 +187,7 @@ describe('a change', () => {
   it('that an answer overtook is not undone by it', async () => {
     const source = new ScriptedSource();
     source.put(text('old'));
-    const store = await started(source, { answerMs: 1000, retryMinMs: 100 });
+    const store = await started(source, { answerTimeoutMs: 1000, retryMsMin: 100 });
     const stuck = gate();
     source.afterRead = () => stuck.opened;
     source.tells = false;
@@ -218,7 +218,7 @@ describe('a deletion', () => {
   it('while it was away is applied', async () => {
     const source = new ScriptedSource();
     source.put(text('a'));
-    const store = await started(source, { refreshMs: 1e9, retryMinMs: 100 });
+    const store = await started(source, { refreshMs: 1e9, retryMsMin: 100 });
     source.cut();
     source.delete();
     expect(idsOf(store)).toEqual(['a']);
@@ -307,7 +307,7 @@ describe('a reading that fails', () => {
   it('leaves the set in force, grows its age, and is tried again, less and less often', async () => {
     const source = new ScriptedSource();
     source.put(text('a'));
-    const store = await started(source, { refreshMs: 1000, retryMinMs: 100 });
+    const store = await started(source, { refreshMs: 1000, retryMsMin: 100 });
     source.beforeRead = () => {
       throw new Error('gone');
     };
@@ -337,7 +337,7 @@ describe('a reading that fails', () => {
   it('may never end', async () => {
     const source = new ScriptedSource();
     source.put(text('a'));
-    const store = await started(source, { answerMs: 500 });
+    const store = await started(source, { answerTimeoutMs: 500 });
     source.beforeRead = never;
     source.put(text('b'));
     await pass(600);
@@ -361,7 +361,7 @@ describe('a reading that fails', () => {
 describe('a watch that fails', () => {
   it('is set up again, less and less often, and what changed meanwhile is taken', async () => {
     const source = new ScriptedSource();
-    const store = await started(source, { refreshMs: 1e9, retryMinMs: 100, retryMaxMs: 1000 });
+    const store = await started(source, { refreshMs: 1e9, retryMsMin: 100, retryMsMax: 1000 });
     source.beforeWatch = () => {
       throw new Error('refused');
     };
@@ -389,7 +389,7 @@ describe('a watch that fails', () => {
   ])('%s it stands is not set up in a tight loop', async (_, cut) => {
     const source = new ScriptedSource();
     source.afterWatch = () => cut(source);
-    await started(source, { retryMinMs: 100, retryMaxMs: 10_000 });
+    await started(source, { retryMsMin: 100, retryMsMax: 10_000 });
     await pass(60_000);
     expect(source.watches).toBeGreaterThan(5);
     expect(source.watches).toBeLessThan(15);
@@ -398,7 +398,7 @@ describe('a watch that fails', () => {
 
   it('is set up soon again when it stood for long', async () => {
     const source = new ScriptedSource();
-    await started(source, { retryMinMs: 100, retryMaxMs: 1000 });
+    await started(source, { retryMsMin: 100, retryMsMax: 1000 });
     for (let i = 0; i < 5; i++) {
       await pass(1000);
       source.cut();
@@ -409,7 +409,7 @@ describe('a watch that fails', () => {
 
   it('may say so twice, or after it was replaced', async () => {
     const source = new ScriptedSource();
-    await started(source, { retryMinMs: 100 });
+    await started(source, { retryMsMin: 100 });
     const [old] = source.watching;
     source.cut();
     old.failed(new Error('again'));
@@ -426,7 +426,7 @@ describe('a watch that fails', () => {
     source.put(text('a'));
     const late = gate();
     source.beforeWatch = () => late.opened;
-    const store = await started(source, { answerMs: 500, retryMinMs: 100 });
+    const store = await started(source, { answerTimeoutMs: 500, retryMsMin: 100 });
     await pass(500);
     expect(store.lastError?.message).toContain('within 500 ms');
     expect(idsOf(store)).toEqual(['a']);
@@ -474,7 +474,7 @@ describe('publishing', () => {
 
   it('that fails is told', async () => {
     const source = new ScriptedSource();
-    const store = await started(source, { answerMs: 500 });
+    const store = await started(source, { answerTimeoutMs: 500 });
     source.beforeWrite = () => {
       throw new Error('read only');
     };
@@ -575,7 +575,7 @@ describe('closing', () => {
       never,
     ]) {
       source.onStop = onStop;
-      const store = await started(source, { answerMs: 500 });
+      const store = await started(source, { answerTimeoutMs: 500 });
       const closing = store.close();
       await pass(500);
       await closing;

@@ -1,14 +1,12 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { runDemo, silentReport } from '#ackgate/demo/index.js';
-
-const main = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
+import { descendantsOf, liveProcesses, processStat } from '#ackgate/shared/process-stat.js';
+import { startDemo } from './support/demo-command.js';
 
 let directory: string;
 
@@ -18,55 +16,16 @@ beforeEach(() => {
 
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-interface Running {
-  readonly process: ChildProcess;
-  readonly ended: Promise<{ code: number | null; stdout: string; stderr: string }>;
-  /** Resolves once standard error has matched. */
-  said(pattern: RegExp): Promise<void>;
-}
-
 /** Starts the command with its temporary files in a directory that the test looks after. */
-const demo = (...args: string[]) => demoWith({}, ...args);
+const demo = (...args: string[]) => startDemo(args, { directory });
+const demoWith = (env: NodeJS.ProcessEnv, ...args: string[]) => startDemo(args, { directory, env });
 
-function demoWith(more: NodeJS.ProcessEnv, ...args: string[]): Running {
-  const env = { ...process.env, TMPDIR: directory, ...more };
-  const child = spawn(process.execPath, [main, 'demo', ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (text) => {
-    stdout += text;
-  });
-  child.stderr.setEncoding('utf8').on('data', (text) => {
-    stderr += text;
-  });
-  const ended = once(child, 'close').then(([code]) => ({ code, stdout, stderr }));
-  const said = async (pattern: RegExp) => {
-    while (!pattern.test(stderr)) await once(child.stderr, 'data');
-  };
-  return { process: child, ended, said };
-}
-
-/** Processes that descend from one, by the parent that each names. */
-function descendants(pid: number): number[] {
-  const children = readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((child) => parentOf(child) === pid);
-  return children.flatMap((child) => [child, ...descendants(child)]);
-}
-
-function parentOf(pid: number): number | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
-  } catch {
-    return null;
-  }
-}
+const descendants = (pid: number) => descendantsOf(pid, liveProcesses());
+const runs = (pid: number) => processStat(pid)?.ended === false;
 
 /** Waits for processes to be gone. The test's own time-out is the bound. */
 async function gone(pids: readonly number[]): Promise<void> {
-  while (pids.some((pid) => parentOf(pid) !== null)) await new Promise((resolve) => setTimeout(resolve, 20));
+  while (pids.some(runs)) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 describe('a run', () => {

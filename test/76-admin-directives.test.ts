@@ -180,7 +180,7 @@ describe('a set that is refused changes nothing', () => {
       },
       load: () => admin.store.load(),
     });
-    const strict = await AdminRig.start({ store });
+    const strict = await AdminRig.start({ directives: store });
     const answer = await strict.publish([shape]);
     expect([answer.status, answer.body.error]).toEqual([400, 'unknown_kind']);
     expect(strict.audits).toEqual([]);
@@ -222,7 +222,7 @@ describe('a store that several instances share', () => {
     const store = new WatchedStore(Object.assign(source, write === undefined ? {} : { write }), options);
     onTestFinished(() => store.close());
     await store.refresh();
-    return { source, store, admin: await AdminRig.start({ store }) };
+    return { source, store, admin: await AdminRig.start({ directives: store }) };
   };
 
   it('two sets at the same time come into force one after the other', async () => {
@@ -253,7 +253,7 @@ describe('a store that several instances share', () => {
     [
       'does not answer',
       () => new Promise(() => {}),
-      { answerMs: 30 },
+      { answerTimeoutMs: 30 },
       'Error: writing the directives (perhaps written all the same) gave no answer within 30 ms',
     ],
     [

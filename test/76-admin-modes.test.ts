@@ -21,7 +21,7 @@ interface Options {
 async function start({ follow = {}, source = new ScriptedSource(), watch = {} }: Options = {}) {
   const modes = new WatchedMode(source, watch);
   onTestFinished(() => modes.close());
-  const admin = await AdminRig.start({ modes });
+  const admin = await AdminRig.start({ mode: modes });
   if (follow !== null) modes.follow(admin.rig.stage, { fallback: 'local', ...follow });
   await modes.refresh();
   const set = (body: object, path = mode, headers = {}) =>
@@ -185,7 +185,7 @@ describe('a mode store that', () => {
     [
       'does not answer',
       () => new Promise(() => {}),
-      { answerMs: 30 },
+      { answerTimeoutMs: 30 },
       'Error: writing the mode (perhaps written all the same) gave no answer within 30 ms',
     ],
   ])('%s: 503, and the audit says that nobody knows', async (_, write, watch, why) => {
@@ -239,10 +239,10 @@ describe('a mode store that', () => {
 
   it('is none is refused as an option', async () => {
     const { admin } = await start();
-    const options = { stage: admin.rig.stage, modes: {} as WatchedMode };
+    const options = { stage: admin.rig.stage, mode: {} as WatchedMode };
     await expect(startAdminServer(options)).rejects.toMatchObject({
       code: 'ERR_ACKGATE_INVALID_ARGUMENT',
-      message: expect.stringContaining('modes'),
+      message: expect.stringContaining('mode'),
     });
   });
 });

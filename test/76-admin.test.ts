@@ -273,7 +273,7 @@ describe('/status', () => {
 
   it.each(['load', 'ageMs', 'lastError'])('goes on when %s of the store fails', async (name) => {
     const store = new InMemoryStore();
-    const admin = await AdminRig.start({ store });
+    const admin = await AdminRig.start({ directives: store });
     const get = () => {
       throw new Error('no store today');
     };
@@ -458,7 +458,7 @@ describe('starting and closing', () => {
     [{ token: 'two words' }, 'ERR_ACKGATE_INVALID_ARGUMENT', 'token'],
     [{ token: 'line\n' }, 'ERR_ACKGATE_INVALID_ARGUMENT', 'token'],
     [{ token: 'schlüssel' }, 'ERR_ACKGATE_INVALID_ARGUMENT', 'token'],
-    [{ store: {} }, 'ERR_ACKGATE_INVALID_ARGUMENT', 'store'],
+    [{ directives: {} }, 'ERR_ACKGATE_INVALID_ARGUMENT', 'directives'],
     [{ tls: {} }, 'ERR_ACKGATE_INVALID_ARGUMENT', 'tls'],
     [{ tls: { key: 'x', cert: 'y' } }, 'ERR_ACKGATE_INVALID_ARGUMENT', 'tls'],
     [{ logger: {} }, 'ERR_ACKGATE_INVALID_ARGUMENT', 'logger'],

@@ -53,8 +53,8 @@ test.each(sources)('%s.ts has under 60 lines, and needs nothing but what users h
   expect(imported.filter((name) => !name.startsWith('node:') && !allowed.includes(name))).toEqual([]);
 });
 
-test('what the README shows of it is there, line for line', () => {
-  const readme = readFileSync(join(root, 'README.md'), 'utf8');
+test('what its page shows of it is there, line for line', () => {
+  const readme = readFileSync(join(root, 'examples/request-reply/README.md'), 'utf8');
   const mark = '<!-- test: each line is one of examples/request-reply/server.ts -->\n```ts\n';
   const block = readme.split(mark)[1]!.split('```')[0]!;
   const shown = block.split('\n').filter((line) => line.trim() !== '' && line.trim() !== '// …');

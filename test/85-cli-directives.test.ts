@@ -334,6 +334,14 @@ describe('ackgate mode', () => {
     ]);
   });
 
+  it('asked to "show" says that the word is to be left out', async () => {
+    const { admin, run } = await start();
+    const { status, stderr } = await run(['mode', 'show']);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/"show" is no mode: leave the word out/);
+    expect(admin.audits).toEqual([]);
+  });
+
   it('a text that is no policy is pointed at, without asking the server', async () => {
     const { admin, run } = await start();
     const { status, stderr } = await run(['mode', 'persisted>=1 && disk>=2']);
@@ -348,7 +356,7 @@ describe('ackgate mode, of a server with a mode store', () => {
     const text = new InMemoryText();
     const modes = new WatchedMode(text.source());
     onTestFinished(() => modes.close());
-    const admin = await AdminRig.start({ modes });
+    const admin = await AdminRig.start({ mode: modes });
     modes.follow(admin.rig.stage, { fallback: 'local' });
     await modes.refresh();
     const env = { ACKGATE_ADMIN_URL: admin.server.url, ACKGATE_ADMIN_TOKEN: token };

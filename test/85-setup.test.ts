@@ -189,6 +189,44 @@ describe('packages of the system', () => {
   });
 });
 
+describe('the version of clang', () => {
+  const tools = (versions: Record<string, number>) => {
+    for (const [name, version] of Object.entries(versions))
+      writeProgram(name, `echo "Debian ${name} version ${version}.0.6"`);
+    const from = (file: string) => JSON.stringify(join(root, 'scripts/support', file));
+    write(
+      'find.mjs',
+      `const { clangTool } = await import(${from('clang.mjs')});
+      const { missingPackages } = await import(${from('packages.mjs')});
+      console.log(JSON.stringify([clangTool('clang-format'), missingPackages('check').map(([name]) => name)]));`,
+    );
+    const text = execFileSync(process.execPath, [join(folder, 'find.mjs')], {
+      encoding: 'utf8',
+      env: { PATH: folder },
+    });
+    return JSON.parse(text) as [string | null, string[]];
+  };
+  const missing = ['clang-format-14', 'clang-tidy-14'];
+
+  test.each([
+    [
+      'by its own name',
+      { 'clang-format': 18, 'clang-format-14': 14, 'clang-tidy': 14 },
+      'clang-format-14',
+      [],
+    ],
+    ['by a plain name', { 'clang-format': 14, 'clang-format-14': 15, 'clang-tidy': 14 }, 'clang-format', []],
+    [
+      'not at all',
+      { 'clang-format': 18, 'clang-format-14': 15, 'clang-tidy': 18, 'clang-tidy-14': 0 },
+      null,
+      missing,
+    ],
+  ])('is found %s', (_, versions, found, absent) => {
+    expect(tools(versions)).toEqual([found, absent]);
+  });
+});
+
 describe('packages of servers', () => {
   test('are for build servers, and where nothing would run them as services', () => {
     expect(serversWelcome({}, folder)).toBe(false);
@@ -202,7 +240,7 @@ describe('compiled output', () => {
   const demo = { config: 'example/tsconfig.json', sources: 'example', output: 'dist/demo' };
   const old = new Date(2001, 1, 1);
   const stale = () => isStale(project, folder);
-  const options = { declaration: true, sourceMap: true, lib: ['es5'], target: 'es2022', types: [] };
+  const options = { declaration: true, lib: ['es5'], target: 'es2022', types: [] };
 
   beforeEach(async () => {
     write('package.json', { type: 'module' });
@@ -216,7 +254,7 @@ describe('compiled output', () => {
   });
 
   test('is current when nothing changed', () => {
-    expect(readdirSync(join(folder, 'dist')).sort()).toEqual(['a.d.ts', 'a.js', 'a.js.map', 'inner']);
+    expect(readdirSync(join(folder, 'dist')).sort()).toEqual(['a.d.ts', 'a.js', 'inner']);
     expect(stale()).toBe(false);
   });
   test('is stale after a source was changed, added or replaced by an older file', () => {
@@ -249,10 +287,11 @@ describe('compiled output', () => {
     write('example/d.ts', 'export const d: number = 1;\n');
     expect(await compile(demo, folder)).toBe(true);
     write('dist/kept.json', '{}');
+    write('dist/inner/b.js.map', '{}');
     rmSync(join(folder, 'src/inner/b.ts'));
     removeOrphans(folder, [project, demo]);
     expect(readdirSync(join(folder, 'dist/inner'))).toEqual([]);
-    expect(readdirSync(join(folder, 'dist/demo')).sort()).toEqual(['d.d.ts', 'd.js', 'd.js.map']);
+    expect(readdirSync(join(folder, 'dist/demo')).sort()).toEqual(['d.d.ts', 'd.js']);
     expect(existsSync(join(folder, 'dist/kept.json'))).toBe(true);
     expect(isStale(demo, folder)).toBe(false);
   });
@@ -354,22 +393,11 @@ describe('own checks', () => {
 });
 
 describe('.ci/run', () => {
-  /** Runs a copy of it with an npm and a node that do as told. */
-  function ci(npmTest: string, node = 'exit 0') {
+  /** Runs a copy of it with an npm that does as told; each of the other steps passes four unless told otherwise. */
+  function ci(npmTest: string, steps = '*) echo "4 passed, 0 failed"') {
     mkdirSync(join(folder, '.ci'));
-    mkdirSync(join(folder, 'bench'));
     cpSync(join(root, '.ci/run'), join(folder, '.ci/run'));
-    write('bench/10-ring.mjs', '');
-    writeProgram(
-      'bin/npm',
-      `case "$1$2" in
-         test) ${npmTest} ;;
-         runcheck) echo "4 passed, 0 failed" ;;
-         pkgget) echo "{}" ;;
-         *) exit 0 ;;
-       esac`,
-    );
-    writeProgram('bin/node', node);
+    writeProgram('bin/npm', `case "$1 \${2:-}" in "test ") ${npmTest} ;; ${steps} ;; esac`);
     const { status, stdout } = spawnSync('bash', [join(folder, '.ci/run')], {
       encoding: 'utf8',
       env: { ...process.env, PATH: `${folder}/bin:${process.env.PATH}` },
@@ -377,24 +405,24 @@ describe('.ci/run', () => {
     return { status, last: stdout.trimEnd().split('\n').at(-1) };
   }
 
-  // Smoke runs: doctor, two demos, three of the simulator, a soak, one bench, the package.
+  // Besides the tests: checks, smoke runs, the package.
   test('adds up what passed', () => {
-    expect(ci('echo "10 passed, 0 failed"')).toEqual({ status: 0, last: '23 passed, 0 failed' });
+    expect(ci('echo "10 passed, 0 failed"')).toEqual({ status: 0, last: '22 passed, 0 failed' });
   });
   test('a failed test fails it', () => {
     expect(ci('echo "8 passed, 2 failed"; echo "npm error"; exit 1')).toEqual({
       status: 1,
-      last: '21 passed, 2 failed',
+      last: '20 passed, 2 failed',
     });
   });
   test('a step that died without counts is a failure', () => {
-    expect(ci('exit 3')).toEqual({ status: 1, last: '13 passed, 1 failed' });
+    expect(ci('exit 3')).toEqual({ status: 1, last: '12 passed, 1 failed' });
   });
   test('tests of which none ran are a failure', () => {
-    expect(ci('echo "0 passed, 0 failed"')).toEqual({ status: 1, last: '13 passed, 1 failed' });
+    expect(ci('echo "0 passed, 0 failed"')).toEqual({ status: 1, last: '12 passed, 1 failed' });
   });
-  test('a failing smoke run is a failure', () => {
-    const node = 'case "$*" in *posix*) echo broken; exit 1 ;; esac';
-    expect(ci('echo "10 passed, 0 failed"', node)).toEqual({ status: 1, last: '22 passed, 1 failed' });
+  test.each(['check', 'smoke', 'test:package'])('a failing %s is a failure', (name) => {
+    const steps = `"run ${name}") echo "3 passed, 1 failed"; exit 1 ;; *) echo "4 passed, 0 failed"`;
+    expect(ci('echo "10 passed, 0 failed"', steps)).toEqual({ status: 1, last: '21 passed, 1 failed' });
   });
 });

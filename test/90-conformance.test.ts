@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { buildNative } from '#ackgate/sim/native/build.js';
 import { runProcess } from '#ackgate/sim/native/process.js';
-import { findLiburing } from '../scripts/liburing.mjs';
+import { findLiburing } from '../native/liburing.mjs';
 
 /** What was seen, by name. */
 type Facts = Record<string, string>;

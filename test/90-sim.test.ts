@@ -136,6 +136,7 @@ describe('simulate', () => {
     [{ client: 4 } as never, 'UNKNOWN_OPTION', /did you mean clients\?/],
     [{ ringCapacity: 100 }, 'NOT_POWER_OF_TWO', /ringCapacity must be a power of two, got 100/],
     [{ payload: { min: 60, max: 50 } }, 'OUT_OF_RANGE', /payload\.min must be an integer from 5 to 50/],
+    [null as never, 'INVALID_ARGUMENT', /options must be an object/],
     [{ trace: 1 as never }, 'INVALID_ARGUMENT', /trace must be true or false/],
   ];
   test.each(wrong)('refuses %j', (options, code, message) => {

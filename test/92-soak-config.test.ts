@@ -5,7 +5,7 @@ import type { SoakConfig } from '#ackgate/soak/config.js';
 import { checkForDriver, checkSoakConfig } from '#ackgate/soak/config-check.js';
 import { operations, type SoakDriver } from '#ackgate/soak/driver.js';
 import { fitDuration, scenarioNames, soakScenario } from '#ackgate/soak/scenarios.js';
-import { thresholdsDefault } from '#ackgate/soak/thresholds.js';
+import { defaultThresholds } from '#ackgate/soak/thresholds.js';
 
 const MiB = 1024 * 1024;
 const invalid = 'ERR_ACKGATE_INVALID_ARGUMENT';
@@ -266,7 +266,7 @@ describe('a configuration', () => {
     expect(error instanceof AckgateRangeError).toBe(code === outOfRange);
   });
 
-  it.each(Object.keys(thresholdsDefault))('takes only a finite number above 0 for %s', (name) => {
+  it.each(Object.keys(defaultThresholds))('takes only a finite number above 0 for %s', (name) => {
     for (const value of [Number.NaN, Number.POSITIVE_INFINITY, -1, '1', true]) {
       const error = errorOf(() => checkSoakConfig(limits({ [name]: value }))) as AckgateError;
       expect(error?.message).toContain(`thresholds.${name} must be`);

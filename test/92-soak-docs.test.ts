@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { findingIds } from '#ackgate/soak/findings.js';
 import { scenarioNames, soakScenario } from '#ackgate/soak/scenarios.js';
-import { thresholdsDefault } from '#ackgate/soak/thresholds.js';
+import { defaultThresholds } from '#ackgate/soak/thresholds.js';
 
 const root = join(import.meta.dirname, '..');
 const readText = (path: string) => readFileSync(join(root, path), 'utf8');
@@ -33,7 +33,7 @@ describe('docs/SOAK.md', () => {
     }
     for (const id of findingIds) expect(first).toContain(`\`${id}\``);
     const third = rows.map((line) => line.split('|')[3]).join(' ');
-    for (const name of Object.keys(thresholdsDefault)) expect(third).toContain(`\`${name}\``);
+    for (const name of Object.keys(defaultThresholds)) expect(third).toContain(`\`${name}\``);
   });
 
   it('has the scenarios as they are', () => {

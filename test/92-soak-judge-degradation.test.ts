@@ -2,10 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Verdict } from '#ackgate/soak/findings.js';
 import { judgeDegradation } from '#ackgate/soak/judges/degradation.js';
-import { thresholdsDefault } from '#ackgate/soak/thresholds.js';
+import { defaultThresholds } from '#ackgate/soak/thresholds.js';
 import { type WindowModel, windowsOf } from './support/soak-points.js';
 
-const judge = (models: readonly WindowModel[], thresholds = thresholdsDefault) =>
+const judge = (models: readonly WindowModel[], thresholds = defaultThresholds) =>
   judgeDegradation('degradation', windowsOf(models), thresholds);
 
 /** p99 of each window; null: a gap. */
@@ -45,14 +45,14 @@ describe('degradation', () => {
       ...window,
       latency: { ...window.latency!, p50Ms: n < 2 ? 1 : 4 },
     }));
-    expect(judgeDegradation('degradation', p50, thresholdsDefault).verdict).toBe('pass');
+    expect(judgeDegradation('degradation', p50, defaultThresholds).verdict).toBe('pass');
     // One by p95 and one by p99 are two running all the same.
     const mixed = [...p99s(10, 10), { p95Ms: 5, p99Ms: 13 }, { p95Ms: 6.5, p99Ms: 10 }];
     expect(judge(mixed).verdict).toBe('fail');
   });
 
   test('a limit of 10 % is held to', () => {
-    const strict = { ...thresholdsDefault, slowdownRatioMax: 1.1 };
+    const strict = { ...defaultThresholds, slowdownRatioMax: 1.1 };
     expect(judge(p99s(10, 11, 11), strict).verdict).toBe('pass');
     expect(judge(p99s(10, 11.001, 11.001), strict).verdict).toBe('fail');
   });
@@ -142,13 +142,13 @@ describe('degradation', () => {
       judgeDegradation(
         'degradation-slow',
         windowsOf(models).map((window) => ({ ...window, latency: null })),
-        thresholdsDefault,
+        defaultThresholds,
       ).verdict;
     const of = (count: number, ...values: number[]) => values.map((p99Ms) => ({ p99Ms, count }));
     expect(slow(...of(50, 10, 10, 10))).toBe('pass');
     expect(slow(...of(50, 10, 13, 13))).toBe('fail');
     expect(slow(...of(49, 10, 13, 13))).toBe('inconclusive');
-    const limits = judgeDegradation('degradation-slow', windowsOf([]), thresholdsDefault).limits;
+    const limits = judgeDegradation('degradation-slow', windowsOf([]), defaultThresholds).limits;
     expect(limits.find(({ name }) => name === 'windowAnswersMin')?.value).toBe(50);
     // A 99th percentile of so few answers is one of them.
     const tail = (count: number) => slow(...[10, 30, 30].map((p99Ms) => ({ p99Ms, p95Ms: 5, count })));

@@ -5,7 +5,7 @@ import type { Finding, Verdict } from '#ackgate/soak/findings.js';
 import { judgeLeak, judgeSecondHalf, type TrendId } from '#ackgate/soak/judges/leak.js';
 import { fitLine, windowMinima } from '#ackgate/soak/judges/series.js';
 import { soakScenario } from '#ackgate/soak/scenarios.js';
-import { type Thresholds, thresholdsDefault } from '#ackgate/soak/thresholds.js';
+import { defaultThresholds, type Thresholds } from '#ackgate/soak/thresholds.js';
 import {
   comingAndGoing,
   floors,
@@ -16,7 +16,7 @@ import {
   warmup,
 } from './support/soak-points.js';
 
-const leak = (points: readonly SeriesPoint[], id: TrendId = 'leak-rss', thresholds = thresholdsDefault) =>
+const leak = (points: readonly SeriesPoint[], id: TrendId = 'leak-rss', thresholds = defaultThresholds) =>
   judgeLeak(id, [{ segment: 0, points }], thresholds);
 
 const figure = ({ measured }: Finding, name: string) => measured.find((found) => found.name === name)!.value;
@@ -91,7 +91,7 @@ describe('RSS', () => {
     );
     const leakR2Min = figure(leak(points), 'r2')!;
     const at = (limit: number) =>
-      leak(points, 'leak-rss', { ...thresholdsDefault, leakR2Min: limit }).verdict;
+      leak(points, 'leak-rss', { ...defaultThresholds, leakR2Min: limit }).verdict;
     expect(at(leakR2Min)).toBe('pass');
     expect(at(leakR2Min - 1e-12)).toBe('fail');
   });
@@ -296,7 +296,7 @@ describe('lives of the server', () => {
     const finding = judgeLeak(
       'leak-rss',
       all.map((points, segment) => ({ segment, points })),
-      thresholdsDefault,
+      defaultThresholds,
     );
     expect(finding.verdict).toBe(expected);
   });
@@ -308,14 +308,14 @@ describe('lives of the server', () => {
         { segment: 0, points: flat(4) },
         { segment: 1, points: steep(4) },
       ],
-      thresholdsDefault,
+      defaultThresholds,
     );
     expect(finding.detail).toMatch(/^Life 2 of the server \(of 2\): The floor of RSS rises by 20\.0 MiB\/h/);
   });
 });
 
 describe('second half', () => {
-  const thresholds: Thresholds = { ...thresholdsDefault, secondHalfBytesPerHourMax: 5 * MiB };
+  const thresholds: Thresholds = { ...defaultThresholds, secondHalfBytesPerHourMax: 5 * MiB };
   const half = (minima: number[], own = thresholds) =>
     judgeSecondHalf([{ segment: 0, points: floors(minima, 720) }], own);
   const line = (step: number, windows = 60) =>
@@ -344,7 +344,7 @@ describe('second half', () => {
   });
 
   test('is not judged where no scenario asks for it', () => {
-    const finding = half(line(5), thresholdsDefault);
+    const finding = half(line(5), defaultThresholds);
     expect(finding.verdict).toBe('inconclusive');
     expect(finding.detail).toBe('Not judged in this scenario');
   });

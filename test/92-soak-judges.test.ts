@@ -10,8 +10,8 @@ import { judgeLoss } from '#ackgate/soak/judges/loss.js';
 import { judgeCompleted, judgeOrphans, judgeReady } from '#ackgate/soak/judges/outcome.js';
 import { judgePeak } from '#ackgate/soak/judges/peak.js';
 import type { Ended, FootprintRecord } from '#ackgate/soak/run-record.js';
-import type { LossCounts } from '#ackgate/soak/samples.js';
-import { thresholdsDefault } from '#ackgate/soak/thresholds.js';
+import { type LossCounts, noLosses } from '#ackgate/soak/samples.js';
+import { defaultThresholds } from '#ackgate/soak/thresholds.js';
 
 // What a single reading, or a few, are worth: the limits themselves, and what can't be.
 
@@ -33,7 +33,7 @@ const footprint = (reading: Partial<FootprintRecord>) =>
       answered: 50_000,
       ...reading,
     },
-    thresholdsDefault,
+    defaultThresholds,
   );
 
 describe('footprint', () => {
@@ -95,7 +95,7 @@ describe('footprint', () => {
         value: 140 * MiB + (i < 60 ? 0 : stepBytes),
       }));
       const record = { ...reading, idleRssBytes, halfRssBytes, finalRssBytes };
-      return judgeFootprint(record, thresholdsDefault, { lives: [], series: [{ segment: 0, points }] })[1]!;
+      return judgeFootprint(record, defaultThresholds, { lives: [], series: [{ segment: 0, points }] })[1]!;
     };
     expect(stepping(0).verdict).toBe('pass');
     expect(stepping(70 * MiB).verdict).toBe('pass');
@@ -109,7 +109,7 @@ describe('footprint', () => {
       const record = { ...reading, finalRssBytes: ofFirst };
       const life = { segment: 0, startRssBytes: 100 * MiB, endRssBytes: ofRun, requests: 10 };
       const run = { lives: [life], series: [] };
-      return judgeFootprint(record, thresholdsDefault, run)[1]!;
+      return judgeFootprint(record, defaultThresholds, run)[1]!;
     };
     expect(growth(165 * MiB, 110 * MiB).verdict).toBe('fail');
     const passed = growth(110 * MiB, 180 * MiB);
@@ -141,11 +141,11 @@ describe('footprint', () => {
   test('plateau is judged over the load as well, once it has eight windows', () => {
     const series = (windows: number, slope: number) =>
       Array.from({ length: windows * 10 }, (_, n) => ({ atMs: n * 1000, value: (100 + slope * n) * MiB }));
-    expect(judgeLoadPlateau(series(7, 1), thresholdsDefault)).toBeNull();
-    expect(judgeLoadPlateau(series(8, 1), thresholdsDefault)!.verdict).toBe('fail');
-    expect(judgeLoadPlateau(series(8, 0), thresholdsDefault)!.verdict).toBe('pass');
+    expect(judgeLoadPlateau(series(7, 1), defaultThresholds)).toBeNull();
+    expect(judgeLoadPlateau(series(8, 1), defaultThresholds)!.verdict).toBe('fail');
+    expect(judgeLoadPlateau(series(8, 0), defaultThresholds)!.verdict).toBe('pass');
     const broken = series(8, 0).map((point, n) => (n === 40 ? { ...point, value: Number.NaN } : point));
-    expect(judgeLoadPlateau(broken, thresholdsDefault)!.verdict).toBe('inconclusive');
+    expect(judgeLoadPlateau(broken, defaultThresholds)!.verdict).toBe('inconclusive');
     const record = {
       idleRssBytes: 100 * MiB,
       halfRssBytes: 110 * MiB,
@@ -154,7 +154,7 @@ describe('footprint', () => {
       answered: 1,
     };
     const run = { lives: [], series: [{ segment: 0, points: series(12, 1) }] };
-    expect(verdict(judgeFootprint(record, thresholdsDefault, run), 'footprint-plateau')).toBe('fail');
+    expect(verdict(judgeFootprint(record, defaultThresholds, run), 'footprint-plateau')).toBe('fail');
   });
 
   test.each<[number, number, Verdict]>([
@@ -184,14 +184,14 @@ describe('footprint', () => {
   ])('with %s requests a growth of %s bytes: %s', (requests, growth, expected) => {
     const idle = 50 * MiB;
     const final = growth === null ? null : idle + growth;
-    expect(judgePerRequest(idle, final, requests, thresholdsDefault).verdict).toBe(expected);
+    expect(judgePerRequest(idle, final, requests, defaultThresholds).verdict).toBe(expected);
   });
 
   test('bytes per request are reported, though not judged, below a million requests', () => {
-    const few = judgePerRequest(MiB, 2 * MiB, 1024, thresholdsDefault);
+    const few = judgePerRequest(MiB, 2 * MiB, 1024, defaultThresholds);
     expect(few.measured.bytesPerRequest).toBe(1024);
     expect(few.detail).toContain('reported only');
-    expect(judgePerRequest(MiB, 2 * MiB, 1e6, thresholdsDefault).detail).not.toContain('reported only');
+    expect(judgePerRequest(MiB, 2 * MiB, 1e6, defaultThresholds).detail).not.toContain('reported only');
   });
 
   describe('bytes per request in several lives of the server', () => {
@@ -214,14 +214,14 @@ describe('footprint', () => {
       ['one was not counted', [life(0, 0, Number.NaN), life(1, 0, 1e6)], 'inconclusive', /NaN/],
       ['there is none', [], 'inconclusive', /no reading/],
     ])('%s', (_, lives, expected, detail) => {
-      const judgement = judgePerRequestOf(lives, thresholdsDefault);
+      const judgement = judgePerRequestOf(lives, defaultThresholds);
       expect(judgement.verdict).toBe(expected);
       expect(judgement.detail).toMatch(detail);
     });
   });
 
   test('nothing passes where there was no footprint', () => {
-    for (const finding of judgeFootprint(null, thresholdsDefault))
+    for (const finding of judgeFootprint(null, defaultThresholds))
       expect(finding.verdict).toBe('inconclusive');
   });
 });
@@ -242,31 +242,15 @@ describe('transient peak', () => {
     [50 * MiB, -50 * MiB, 10, 'inconclusive'],
     [Number.POSITIVE_INFINITY, 50 * MiB, 10, 'inconclusive'],
   ])('from %s to %s bytes in %s readings: %s', (idleRssBytes, peakRssBytes, readings, expected) => {
-    expect(judgePeak({ idleRssBytes, peakRssBytes, readings }, thresholdsDefault).verdict).toBe(expected);
+    expect(judgePeak({ idleRssBytes, peakRssBytes, readings }, defaultThresholds).verdict).toBe(expected);
   });
 
   test('is inconclusive without a burst', () => {
-    expect(judgePeak(null, thresholdsDefault).verdict).toBe('inconclusive');
+    expect(judgePeak(null, defaultThresholds).verdict).toBe('inconclusive');
   });
 });
 
-const clean: LossCounts = {
-  due: 10_000,
-  expected: 10_000,
-  unexpected: 0,
-  timedOut: 0,
-  lost: 0,
-  unsent: 0,
-  abandoned: 0,
-  late: 0,
-  missing: 0,
-  duplicated: 0,
-  disordered: 0,
-  corrupted: 0,
-  connectionsLost: 0,
-  connectionsMade: 50,
-  examples: [],
-};
+const clean: LossCounts = { ...noLosses, due: 10_000, expected: 10_000, connectionsMade: 50 };
 const lossIds = [
   'loss-missing',
   'loss-duplicated',
@@ -275,7 +259,7 @@ const lossIds = [
   'loss-connections',
   'loss-success',
 ] as const;
-const losses = (counts: Partial<LossCounts>) => judgeLoss({ ...clean, ...counts }, thresholdsDefault);
+const losses = (counts: Partial<LossCounts>) => judgeLoss({ ...clean, ...counts }, defaultThresholds);
 const notPassed = (findings: readonly Finding[]) =>
   Object.fromEntries(
     findings.filter(({ verdict }) => verdict !== 'pass').map(({ id, verdict }) => [id, verdict]),
@@ -341,7 +325,7 @@ describe('loss', () => {
 
 describe('outcome', () => {
   const ready = (ms: number | null, ended: Ended = { why: 'time' }) =>
-    judgeReady(ms, ended, 30, thresholdsDefault).verdict;
+    judgeReady(ms, ended, 30, defaultThresholds).verdict;
 
   test.each<[number | null, Verdict]>([
     [30_000, 'pass'],
@@ -370,7 +354,7 @@ describe('outcome', () => {
     [{ why: 'not-ready', detail: 'refused' }, 'fail'],
     [{ why: 'unheard-of' } as unknown as Ended, 'inconclusive'],
   ])('ended by $why', (ended, expected) => {
-    const { verdict, detail } = judgeCompleted(ended, thresholdsDefault);
+    const { verdict, detail } = judgeCompleted(ended, defaultThresholds);
     expect(verdict).toBe(expected);
     if ('detail' in ended) expect(detail).toContain(ended.detail);
   });
@@ -385,6 +369,6 @@ describe('outcome', () => {
     [{}, 'inconclusive'],
     [null, 'inconclusive'],
   ])('left at the end: %o', (orphans, expected) => {
-    expect(judgeOrphans(orphans, thresholdsDefault).verdict).toBe(expected);
+    expect(judgeOrphans(orphans, defaultThresholds).verdict).toBe(expected);
   });
 });

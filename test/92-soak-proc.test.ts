@@ -4,6 +4,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { endianness } from 'node:os';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { parseProcessStat, processStat } from '#ackgate/shared/process-stat.js';
 import { checkPlatform, describeMachine, versions } from '#ackgate/soak/machine.js';
 import { OutputTail } from '#ackgate/soak/output-tail.js';
 import { pageSizeBytes, pageSizeOf } from '#ackgate/soak/samplers/page-size.js';
@@ -15,13 +16,7 @@ import {
   serverConnections,
   settledConnections,
 } from '#ackgate/soak/samplers/ports.js';
-import {
-  childrenOf,
-  parseSmapsRollup,
-  parseStat,
-  parseStatus,
-  readProcess,
-} from '#ackgate/soak/samplers/process.js';
+import { childrenOf, parseSmapsRollup, parseStatus, readProcess } from '#ackgate/soak/samplers/process.js';
 import { parseStatm, peakWhile, RssSampler } from '#ackgate/soak/samplers/rss.js';
 import { parseTcpTable, readTcpTable } from '#ackgate/soak/samplers/tcp-table.js';
 
@@ -74,11 +69,12 @@ AnonHugePages:         7 kB
   });
 
   it('stat, whatever the command is called', () => {
-    expect(parseStat('17 (node) S 4 18 17 0 -1')).toEqual({ parent: 4, group: 18, ended: false });
-    expect(parseStat('17 (a) R 9 (b) S 4 18 17 0 -1')).toEqual({ parent: 4, group: 18, ended: false });
-    expect(parseStat('17 (node) Z 4 18 17 0 -1')).toEqual({ parent: 4, group: 18, ended: true });
-    expect(parseStat('')).toBeNull();
-    expect(parseStat(null)).toBeNull();
+    const rest = '17 0 -1 4 0 0 0 0 0 0 0 0 20 0 1 0 7301 0 0';
+    const stat = { parent: 4, group: 18, ended: false, startTicks: 7301 };
+    expect(parseProcessStat(`17 (node) S 4 18 ${rest}`)).toEqual(stat);
+    expect(parseProcessStat(`17 (a) R 9 (b) S 4 18 ${rest}`)).toEqual(stat);
+    expect(parseProcessStat(`17 (node) Z 4 18 ${rest}`)).toEqual({ ...stat, ended: true });
+    expect(parseProcessStat('')).toBeNull();
   });
 
   it('statm', () => {
@@ -175,7 +171,7 @@ describe('of a real process', () => {
     const child = program('sh', '-c', 'sleep 0 & echo $!; exec sleep 60');
     const [line] = await once(child.stdout as NodeJS.ReadableStream, 'data');
     const pid = Number(String(line));
-    const state = () => parseStat(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+    const state = () => processStat(pid);
     await expect.poll(state, { timeout: 20_000 }).toMatchObject({ ended: true });
     expect(readProcess(pid)).toMatchObject({ rssBytes: null, pssBytes: null, threads: null });
     const sampler = new RssSampler(pid);
@@ -216,9 +212,21 @@ describe('of a real process', () => {
   });
 
   it('a peak is asked for until the work is done, and its error passed on', async () => {
-    const taken = async () => Buffer.alloc(64 * MiB, 1);
-    const { value, readings, idleRssBytes, peakRssBytes } = await peakWhile(process.pid, 5, taken);
-    expect(value).toHaveLength(64 * MiB);
+    // In a process of its own: what is collected here meanwhile would lower the peak.
+    const script = `process.stdin.once('data', () => {
+      globalThis.kept = Buffer.alloc(${64 * MiB}, 1);
+      console.log('taken');
+    });
+    console.log('ready');`;
+    const child = program(process.execPath, '-e', script);
+    const said = async () => String((await once(child.stdout as NodeJS.ReadableStream, 'data'))[0]);
+    expect(await said()).toBe('ready\n');
+    const take = () => {
+      child.stdin?.write('take');
+      return said();
+    };
+    const { value, readings, idleRssBytes, peakRssBytes } = await peakWhile(child.pid as number, 5, take);
+    expect(value).toBe('taken\n');
     expect(readings).toBeGreaterThanOrEqual(2);
     expect(idleRssBytes).toBeGreaterThan(0);
     expect((peakRssBytes as number) - (idleRssBytes as number)).toBeGreaterThan(48 * MiB);

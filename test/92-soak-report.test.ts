@@ -17,7 +17,7 @@ import {
 } from '#ackgate/soak/report/series.js';
 import { writeArtifacts } from '#ackgate/soak/report/write-artifacts.js';
 import type { SoakResult } from '#ackgate/soak/run-record.js';
-import { thresholdsDefault } from '#ackgate/soak/thresholds.js';
+import { defaultThresholds } from '#ackgate/soak/thresholds.js';
 import { soakRecord, soakResult } from './support/soak-result.js';
 
 const MiB = 1024 * 1024;
@@ -69,7 +69,7 @@ describe('the page', () => {
     expect(html).not.toMatch(/#0a0[bc]0/);
     expect(html.match(/<h1>/g)).toHaveLength(1);
     for (const id of findingIds) expect(html).toMatch(new RegExp(`<th scope="row">[✓✗?] ${id}<small>`));
-    for (const name of Object.keys(thresholdsDefault)) expect(html).toContain(`<th scope="row">${name}</th>`);
+    for (const name of Object.keys(defaultThresholds)) expect(html).toContain(`<th scope="row">${name}</th>`);
     expect(html).toContain(`<code>${result.record.repeat}</code>`);
     expect(html).toContain('Provisional until');
   });
@@ -203,7 +203,7 @@ describe('the JSON', () => {
     expect(report).toMatchObject({
       version: 1,
       verdict: result.verdict,
-      config: { seed: record.config.seed, thresholds: thresholdsDefault },
+      config: { seed: record.config.seed, thresholds: defaultThresholds },
       machine: record.machine,
       versions: record.versions,
       repeat: record.repeat,

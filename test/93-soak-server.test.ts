@@ -1,15 +1,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { processStat } from '#ackgate/shared/process-stat.js';
 import { describeExit, lastLines } from '#ackgate/soak/exit.js';
 import { ProbeClient } from '#ackgate/soak/probe-client.js';
 import { freePort } from '#ackgate/soak/samplers/ports.js';
-import { parseStat } from '#ackgate/soak/samplers/process.js';
 import { peakWhile } from '#ackgate/soak/samplers/rss.js';
 import { ServerProcess, type ServerStart } from '#ackgate/soak/server-process.js';
 import { echoDriver } from './support/soak-echo.js';
@@ -44,13 +43,7 @@ async function says(server: ServerProcess, words: RegExp): Promise<RegExpExecArr
 }
 
 /** Whether it runs: one that has ended may not have been waited for. */
-function isAlive(pid: number): boolean {
-  try {
-    return parseStat(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.ended === false;
-  } catch {
-    return false;
-  }
-}
+const isAlive = (pid: number): boolean => processStat(pid)?.ended === false;
 
 function ordered(server: ServerProcess, order: string, value: number): Promise<void> {
   return new Promise((resolve) => {
@@ -139,8 +132,7 @@ describe('its group', () => {
     start([...wrapped(inner), process.execPath, acts], { command: '/bin/sh', probe: 'auto' });
 
   it('is not ours', () => {
-    const group = (pid: number) =>
-      Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')[2]);
+    const group = (pid: number) => processStat(pid)?.group;
     const server = act('stays');
     expect(group(server.pid)).toBe(server.pid);
     expect(group(process.pid)).not.toBe(server.pid);

@@ -148,7 +148,7 @@ describe.skipIf(cluster === null)('PostgreSQL', () => {
   });
 
   test('a server that hangs with a commit has the journal fail in time', async () => {
-    const options = { servers: cluster.urls, node: 'one', schema: newSchema(), commitMs: 1000 };
+    const options = { servers: cluster.urls, node: 'one', schema: newSchema(), commitTimeoutMs: 1000 };
     const journal = await PostgresJournal.open(options);
     cluster.freeze(0);
     try {

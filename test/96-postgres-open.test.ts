@@ -149,7 +149,7 @@ describe.skipIf(cluster === null)('opening a journal on PostgreSQL', () => {
   });
 
   test('clocks that are too far apart, whatever too far is', async () => {
-    const error = await refusal({ clockSkewMaxMs: 0 });
+    const error = await refusal({ clockSkewMsMax: 0 });
     expect(error.code).toBe('ERR_ACKGATE_CLOCK_SKEW');
     expect(error.message).not.toContain('is 0 ms');
   });

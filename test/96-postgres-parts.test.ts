@@ -15,7 +15,7 @@ import { LsnMap, parseLsn } from '#ackgate/postgres/lsn-map.js';
 import { Poller } from '#ackgate/postgres/poller.js';
 import { checkServers } from '#ackgate/postgres/servers.js';
 import { type StandbyRow, StandbyTracker } from '#ackgate/postgres/standby-tracker.js';
-import type { ServerStanding } from '#ackgate/postgres/standing.js';
+import type { PostgresStanding } from '#ackgate/postgres/standing.js';
 import { isRival } from '#ackgate/postgres/watcher.js';
 
 /** Lets anybody in, tells its version, and knows nothing else. Resolves to its port. */
@@ -186,7 +186,7 @@ test('a server that refuses is asked again at its own pace, whatever is committe
 });
 
 describe('which server is the primary', () => {
-  const standing = (server: string, over: Partial<ServerStanding> = {}) => ({
+  const standing = (server: string, over: Partial<PostgresStanding> = {}) => ({
     server,
     standing: {
       server,
@@ -204,7 +204,7 @@ describe('which server is the primary', () => {
       ...over,
     },
   });
-  const standby = (server: string, over: Partial<ServerStanding> = {}) =>
+  const standby = (server: string, over: Partial<PostgresStanding> = {}) =>
     standing(server, { isPrimary: false, timeline: null, ...over });
   const failed = (code: 'ERR_ACKGATE_POSTGRES_UNREACHABLE' | 'ERR_ACKGATE_POSTGRES_CREDENTIALS') => ({
     server: 'x',
@@ -335,7 +335,7 @@ describe('arguments', () => {
     ['"a"', { servers, node: 'a', standbys: ['a'] }],
     ['"b"', { servers, node: 'a', standbys: ['b', { name: 'b' }] }],
     ['takeOver', { servers, node: 'a', takeOver: 1 }],
-    ['clockSkewMaxMs', { servers, node: 'a', clockSkewMaxMs: -1 }],
+    ['clockSkewMsMax', { servers, node: 'a', clockSkewMsMax: -1 }],
     ['bufferBytes', { servers, node: 'a', bufferBytes: 100_000 }],
     ['recordBytesMax', { servers, node: 'a', recordBytesMax: 2 ** 30 }],
     ['firstSequence', { servers, node: 'a', firstSequence: 0 }],

@@ -100,7 +100,7 @@ describe.skipIf(cluster === null)('a text in PostgreSQL', () => {
 
   test('after a failover it is read, written and listened to where the primary is, also while the old one lives', async () => {
     const name = newName();
-    const options = { refreshMs: 300, retryMinMs: 50, retryMaxMs: 300 };
+    const options = { refreshMs: 300, retryMsMin: 50, retryMsMax: 300 };
     const store = new WatchedMode(source(name), options);
     const other = new WatchedMode(source(name), options);
     onTestFinished(async () => {

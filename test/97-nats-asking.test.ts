@@ -182,7 +182,7 @@ describe.skipIf(server === null)('a primary and its replicas', () => {
     const line = await proxy();
     const journal = await opened(cluster, 'p', { servers: `127.0.0.1:${line.port}` });
     const { started } = await replica(cluster, 'r1');
-    await until('it follows', () => started.status.term === journal.epoch);
+    await until('it follows', () => started.status().term === journal.epoch);
     const { primaryId } = await primaryOf(cluster);
     const second = await stranger();
     const request = { node: 'r1', instance: randomUUID(), zone: null, clock: Date.now() };
@@ -196,7 +196,7 @@ describe.skipIf(server === null)('a primary and its replicas', () => {
     line.mend();
     expect(joinReplyCodec.decode((await asking).data)).toMatchObject({ code: 'ERR_ACKGATE_NODE_TWICE' });
     journal.append(Buffer.from('order'));
-    await until('the first still follows', () => started.status.persisted === 1);
+    await until('the first still follows', () => started.status().persisted === 1);
   });
 
   test('a clock that is set while a replica is in is told, and the replica stays', async () => {
@@ -209,14 +209,14 @@ describe.skipIf(server === null)('a primary and its replicas', () => {
     });
     let aheadMs = 0;
     const { started } = await replica(cluster, 'r1', () => Date.now() + aheadMs);
-    await until('it follows', () => started.status.term === journal.epoch);
+    await until('it follows', () => started.status().term === journal.epoch);
     aheadMs = 3_600_000;
     await until('it is told', () => warnings.length > 0);
     expect(warnings).toEqual([
       expect.objectContaining({ message: 'the clock of a replica is off', node: 'r1' }),
     ]);
     journal.append(Buffer.from('order'));
-    await until('it still follows', () => started.status.persisted === 1);
+    await until('it still follows', () => started.status().persisted === 1);
   });
 
   test('a message with the last term of all is not believed: primary and replicas go on, also when started anew', async () => {
@@ -224,7 +224,7 @@ describe.skipIf(server === null)('a primary and its replicas', () => {
     const directory = join(temporaryDirectory(), 'p');
     const journal = await opened(cluster, 'p', { directory });
     const { started, directory: copied } = await replica(cluster, 'r1');
-    await until('it follows', () => started.status.term === journal.epoch);
+    await until('it follows', () => started.status().term === journal.epoch);
     const evil = await stranger();
     const { batch, standing } = subjectsOf(cluster);
     const head = { term: Number.MAX_SAFE_INTEGER, primaryId: randomUUID() };
@@ -232,11 +232,11 @@ describe.skipIf(server === null)('a primary and its replicas', () => {
     evil.publish(batch, encodeBatch({ ...head, first: 1, last: 0, records: [] }));
     await evil.flush();
     journal.append(Buffer.from('order'));
-    await until('it still follows', () => started.status.persisted === 1);
+    await until('it still follows', () => started.status().persisted === 1);
     expect(journal.failure).toBeNull();
     expect(readPromise(copied)).toBeLessThan(Date.now() + 10_000);
     await journal.close();
     const next = await opened(cluster, 'p', { directory, replicas: ['r1'] });
-    await until('it follows the next', () => started.status.term === next.epoch);
+    await until('it follows the next', () => started.status().term === next.epoch);
   });
 });

@@ -134,7 +134,7 @@ describe.skipIf(server === null)('opening a journal on NATS', () => {
     [{ servers: 'http://host' }, 'ERR_ACKGATE_INVALID_ARGUMENT', 'servers[0]'],
     [{ cluster: 'a.b' }, 'ERR_ACKGATE_INVALID_ARGUMENT', 'cluster'],
     [{ node: '' }, 'ERR_ACKGATE_INVALID_ARGUMENT', 'node'],
-    [{ clockSkewMaxMs: 0 }, 'ERR_ACKGATE_OUT_OF_RANGE', 'clockSkewMaxMs'],
+    [{ clockSkewMsMax: 0 }, 'ERR_ACKGATE_OUT_OF_RANGE', 'clockSkewMsMax'],
     [{ replicas: 'r1' }, 'ERR_ACKGATE_INVALID_ARGUMENT', 'replicas'],
     [{ tls: { ca: 'x' } }, 'ERR_ACKGATE_UNKNOWN_OPTION', 'ca'],
     [{ takeover: true }, 'ERR_ACKGATE_UNKNOWN_OPTION', 'takeover'],

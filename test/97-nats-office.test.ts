@@ -150,7 +150,7 @@ describe("the primary's roll", () => {
       node: 'p',
       term,
       primaryId,
-      clockSkewMaxMs: 5_000,
+      clockSkewMsMax: 5_000,
       wallClock: () => time.wall,
       now: () => time.now,
     });

@@ -4,7 +4,7 @@ import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from '@nats-io/transport-node';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { FileJournal } from '#ackgate/journal/index.js';
+import { FileJournal, journalFull } from '#ackgate/journal/index.js';
 import { until as eventually } from '#ackgate/local-cluster/until.js';
 import { type BatchMessage, decodeBatch, encodeBatch } from '#ackgate/nats/batch-codec.js';
 import {
@@ -81,7 +81,7 @@ const texts = (from: number, to: number, word = 'order') =>
 
 function append(journal: NatsJournal, lines: readonly string[]): void {
   for (const line of lines)
-    if (journal.append(Buffer.from(line)) === 0) throw new Error('the journal is full');
+    if (journal.append(Buffer.from(line)) === journalFull) throw new Error('the journal is full');
 }
 
 /** Keeps the lines of a level, as text. */
@@ -100,7 +100,7 @@ async function stranger() {
 }
 
 const persistedBy = (replica: Replica, sequence: number) =>
-  until(`the replica has ${sequence}`, () => replica.status.persisted === sequence);
+  until(`the replica has ${sequence}`, () => replica.status().persisted === sequence);
 
 describe.skipIf(server === null)('replicas on NATS', () => {
   test('all four modes through frozen, killed and restarted replicas, until the primary is deposed', async () => {
@@ -168,7 +168,7 @@ describe.skipIf(server === null)('replicas on NATS', () => {
     append(journal, queued);
     await eventually(
       () => 'all of it was published',
-      async () => (await cluster.standings()).primary?.last === sent + 500,
+      async () => (await cluster.standings()).primary?.lastSequence === sent + 500,
     );
     const next = await cluster.primary('r1', { takeOver: true });
     const nextRig = await Rig.start({ epoch: next.epoch, policy: 'replicated' });
@@ -258,7 +258,7 @@ describe.skipIf(server === null)('replicas on NATS', () => {
     const [one, two] = await Promise.all([cluster.replica('r1'), cluster.replica('r2')]);
     const { primary, replicas } = await cluster.standings();
     expect(primary).toBeNull();
-    expect(replicas.map(({ node, last, isFurthest }) => [node, last, isFurthest])).toEqual([
+    expect(replicas.map(({ node, lastSequence, isFurthest }) => [node, lastSequence, isFurthest])).toEqual([
       ['r1', 20, true],
       ['r2', 10, false],
     ]);
@@ -343,7 +343,7 @@ describe.skipIf(server === null)('replicas on NATS', () => {
     const cluster = new Cluster();
     const first = await cluster.replica('first');
     const { lines: warnings, logger } = logOf('warn');
-    const journal = await cluster.primary('p', { clockSkewMaxMs: 60_000, logger });
+    const journal = await cluster.primary('p', { clockSkewMsMax: 60_000, logger });
     const rig = await Rig.start({ epoch: journal.epoch });
     await journal.drive(rig.stage);
     append(journal, texts(1, 5));
@@ -496,7 +496,7 @@ describe.skipIf(server === null)('replicas on NATS', () => {
     const appending = setInterval(() => append(journal, texts(1, 100)), 5);
     onTestFinished(() => clearInterval(appending));
     expect((await replica.failed).code).toBe('ERR_ACKGATE_JOURNAL_FAILED');
-    expect(replica.status.term).toBeNull();
+    expect(replica.status().term).toBeNull();
   });
 
   test('the command: ended with records that can not be persisted, it exits with 1', async (context) => {
@@ -507,7 +507,9 @@ describe.skipIf(server === null)('replicas on NATS', () => {
     const journal = await cluster.primary('p');
     const isFar = async (sequence: number) => {
       const { primary, replicas } = await cluster.standings();
-      return primary?.last === sequence && replicas.every(({ last }) => last === sequence);
+      return (
+        primary?.lastSequence === sequence && replicas.every(({ lastSequence }) => lastSequence === sequence)
+      );
     };
     append(journal, texts(1, 10));
     await eventually(
@@ -546,8 +548,8 @@ describe.skipIf(server === null)('replicas on NATS', () => {
     expect(codes).toEqual([0, 2, 1, 1, 1]);
     expect(noDirectory.errors).toContain('ERR_ACKGATE_JOURNAL_FAILED');
     expect(JSON.parse(standings.output)).toEqual({
-      primary: { node: 'p', term: journal.epoch, last: 3 },
-      replicas: [{ node: 'r1', zone: 'east', lastTerm: journal.epoch, last: 3, isFurthest: true }],
+      primary: { node: 'p', term: journal.epoch, lastSequence: 3 },
+      replicas: [{ node: 'r1', zone: 'east', lastTerm: journal.epoch, lastSequence: 3, isFurthest: true }],
     });
     expect(wrong.errors).toContain('cluster');
     expect(nowhere.errors).toContain('ERR_ACKGATE_NATS_UNREACHABLE');

@@ -14,7 +14,7 @@ if (!programs.found) console.warn(`texts in a bucket of NATS are not tested: ${p
 // A hang ends here; no test is meant to take long.
 const bound = { timeout: 30_000, interval: 20 };
 // So seldom that only the watch can tell of a change.
-const byWatchOnly = { refreshMs: 600_000, retryMaxMs: 200 };
+const byWatchOnly = { refreshMs: 600_000, retryMsMax: 200 };
 
 let server: NatsServer;
 let keys = 0;
@@ -167,8 +167,8 @@ describe.skipIf(!programs.found)('a text in a bucket of a NATS server', () => {
     it('go on after a restart of the server: what was kept is, and changes are told again', async () => {
       const key = newKey();
       const source = open(key);
-      await using store = new WatchedStore(source, { ...byWatchOnly, retryMinMs: 50 });
-      await using writer = new WatchedStore(open(key), { ...byWatchOnly, retryMinMs: 50 });
+      await using store = new WatchedStore(source, { ...byWatchOnly, retryMsMin: 50 });
+      await using writer = new WatchedStore(open(key), { ...byWatchOnly, retryMsMin: 50 });
       await Promise.all([store.refresh(), writer.refresh()]);
       const revision = await writer.publish([aDirective]);
       await expect.poll(() => store.load().revision, bound).toBe(revision);
@@ -188,7 +188,11 @@ describe.skipIf(!programs.found)('a text in a bucket of a NATS server', () => {
 
     it('keep what is in force while the server is killed or hangs', async () => {
       const key = newKey();
-      await using store = new WatchedStore(open(key), { answerMs: 1000, refreshMs: 1000, retryMaxMs: 200 });
+      await using store = new WatchedStore(open(key), {
+        answerTimeoutMs: 1000,
+        refreshMs: 1000,
+        retryMsMax: 200,
+      });
       await store.refresh();
       await store.publish([aDirective]);
       server.freeze();
@@ -210,8 +214,8 @@ describe.skipIf(!programs.found)('a text in a bucket of a NATS server', () => {
     it('find a bucket that was deleted: nothing is kept, and they watch the new one', async () => {
       const key = newKey();
       const bucket = 'deleted';
-      await using one = new WatchedStore(open(key, { bucket }), { refreshMs: 100, retryMaxMs: 200 });
-      await using two = new WatchedStore(open(key, { bucket }), { refreshMs: 100, retryMaxMs: 200 });
+      await using one = new WatchedStore(open(key, { bucket }), { refreshMs: 100, retryMsMax: 200 });
+      await using two = new WatchedStore(open(key, { bucket }), { refreshMs: 100, retryMsMax: 200 });
       await Promise.all([one.refresh(), two.refresh()]);
       await one.publish([aDirective]);
       await expect.poll(() => two.load().directives, bound).toEqual([aDirective]);

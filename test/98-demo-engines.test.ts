@@ -1,44 +1,16 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { findNats, findPostgres } from '#ackgate/local-cluster/find-programs.js';
+import { startDemo } from './support/demo-command.js';
 
-const main = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 const temporary = mkdtempSync(join(tmpdir(), 'ackgate-engines-'));
 // Servers that root starts run as users of their own, who have to get at their folders in it.
 chmodSync(temporary, 0o755);
 afterAll(() => rmSync(temporary, { recursive: true, force: true }));
 
-/** Starts the command as a shell does: in a process group of its own, which a Ctrl-C reaches as a whole. */
-function demo(...args: string[]) {
-  const env = { ...process.env, TMPDIR: temporary };
-  const child = spawn(process.execPath, [main, 'demo', ...args], {
-    env,
-    detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (text) => {
-    stdout += text;
-  });
-  child.stderr.setEncoding('utf8').on('data', (text) => {
-    stderr += text;
-  });
-  const ended = once(child, 'close').then(([code]) => ({ code, stdout, stderr }));
-  const over = ended.then(() => {
-    throw new Error(`it has ended: ${stderr}`);
-  });
-  over.catch(() => {});
-  const said = async (text: string) => {
-    while (!stderr.includes(text)) await Promise.race([once(child.stderr, 'data'), over]);
-  };
-  return { pid: child.pid as number, ended, said };
-}
+const demo = (...args: string[]) => startDemo(args, { directory: temporary, detached: true });
 
 test.each([
   ['--engine file --cluster x', '--cluster means nothing with --engine file'],
@@ -66,13 +38,14 @@ for (const [engine, programs] of engines) {
     test('ends in order on Ctrl-C, with every answer, and leaves nothing behind', async () => {
       const args = ['--engine', engine, '--seconds', '60', '--clients', '8', '--rate', '500', '--json'];
       const running = demo(...args);
-      await running.said('second 1');
-      process.kill(-running.pid, 'SIGINT');
+      const pid = running.process.pid as number;
+      await running.said(/second 1/);
+      process.kill(-pid, 'SIGINT');
       const { code, stdout, stderr } = await running.ended;
       expect(JSON.parse(stdout), stderr).toMatchObject({ ok: true, problems: [] });
       expect(code).toBe(0);
       expect(readdirSync(temporary)).toEqual([]);
-      expect(existsSync(`/proc/${running.pid}`)).toBe(false);
+      expect(existsSync(`/proc/${pid}`)).toBe(false);
     });
   });
 }

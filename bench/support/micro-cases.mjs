@@ -22,14 +22,14 @@ async function twoThreads(name, records) {
 
 /** A tag and a number before the bytes: about the least that an encoder does. */
 const smallEncoder = {
-  maxBodyBytes: 128,
-  encode({ bytes, payloadLength, wireSeq }, out) {
+  bodyBytesMax: 128,
+  encode({ bytes, payloadBytes, wireSeq }, out) {
     out[0] = 0x10;
     out[1] = wireSeq;
     out[2] = wireSeq >>> 8;
     out[3] = wireSeq >>> 16;
-    for (let i = 0; i < payloadLength; i++) out[4 + i] = bytes[i];
-    return 4 + payloadLength;
+    for (let i = 0; i < payloadBytes; i++) out[4 + i] = bytes[i];
+    return 4 + payloadBytes;
   },
 };
 

@@ -40,7 +40,7 @@ export function reference(name) {
 }
 
 /** Much longer than any answer takes; a bound against hanging. */
-const answerMs = 120_000;
+const answerTimeoutMs = 120_000;
 
 /** A child that answers each line on its standard input with one line of JSON. */
 export class Peer {
@@ -70,8 +70,10 @@ export class Peer {
   async answer() {
     let timer;
     const late = new Promise((_, reject) => {
-      const error = new Error(`${this.#name} gave no answer for ${answerMs / 1000} s: something was lost`);
-      timer = setTimeout(reject, answerMs, error);
+      const error = new Error(
+        `${this.#name} gave no answer for ${answerTimeoutMs / 1000} s: something was lost`,
+      );
+      timer = setTimeout(reject, answerTimeoutMs, error);
     });
     const { value, done } = await Promise.race([this.#answers.next(), late]).finally(() =>
       clearTimeout(timer),

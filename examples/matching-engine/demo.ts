@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import hdr, { type Histogram } from 'hdr-histogram-js';
 import { Child } from './child.js';
 import type { ClientCommand, ClientMessage } from './client-process.js';
-import type { FillTally } from './ledger.js';
-import { addTally, type LoadConfig, type LoadProgress, type LoadResult, newRttHistogram } from './load.js';
+import { addTally, emptyTally } from './fill-tally.js';
+import { type LoadConfig, type LoadProgress, type LoadResult, newRttHistogram } from './load.js';
 import type { ClientFigures } from './operations.js';
 import { type DemoResult, type Report, summarize } from './report.js';
 import type { ServerConfig, ServerStatus } from './server.js';
@@ -228,8 +228,8 @@ function clientFigures(ordersPerSecond: number, rtt: Histogram): ClientFigures {
 
 /** Each fill was told to both sides, with the same price and quantity. */
 function fillsAgree(results: readonly LoadResult[]): boolean {
-  const makers: FillTally = { count: 0, quantity: 0, hash: 0 };
-  const takers: FillTally = { count: 0, quantity: 0, hash: 0 };
+  const makers = emptyTally();
+  const takers = emptyTally();
   for (const { makerFills, takerFills } of results) {
     addTally(makers, makerFills);
     addTally(takers, takerFills);

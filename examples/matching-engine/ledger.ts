@@ -3,7 +3,9 @@
  * look like. It checks each response completely, and keeps its record over a broken connection, so that it can
  * tell whether a server that came back still knows everything that it acknowledged.
  */
+import { emptyTally, type FillTally, tallyFill } from './fill-tally.js';
 import { marketPrice, OrderStatus } from './order-book.js';
+import { type Outstanding, OutstandingRequests } from './outstanding.js';
 import { acceptable, echoes, OrderList, type OwnOrder } from './own-order.js';
 import {
   decodeResponse,
@@ -24,28 +26,6 @@ export interface Verified {
   corrupted: number;
 }
 
-/** Sums over all fills of one role. Over all clients the makers' and the takers' must be the same. */
-export interface FillTally {
-  count: number;
-  quantity: number;
-  /** Order-independent sum of hashes over which trade, price and quantity. */
-  hash: number;
-}
-
-/** A request that was sent and not wholly answered. */
-export interface Outstanding {
-  readonly request: Request;
-  /** When it should have been sent, in milliseconds; latency counts from here. */
-  readonly intendedAtMs: number;
-  /** It is wrong on purpose, and to be rejected for this reason. */
-  readonly mustFailFor: RejectReason | null;
-  answered: boolean;
-  /** Why it was rejected, if it was. */
-  rejectedFor: number | null;
-  /** In an answer to a request for all open orders. */
-  list: OrderList | null;
-}
-
 export interface LedgerOptions {
   /** Orders to remember; past it the oldest closed ones are forgotten. Default 1024. */
   ordersMax?: number;
@@ -57,8 +37,8 @@ type Numbered = Response & { readonly number: number };
 
 export class Ledger {
   readonly verified: Verified = { missing: 0, duplicated: 0, outOfOrder: 0, corrupted: 0 };
-  readonly makerFills: FillTally = { count: 0, quantity: 0, hash: 0 };
-  readonly takerFills: FillTally = { count: 0, quantity: 0, hash: 0 };
+  readonly makerFills: FillTally = emptyTally();
+  readonly takerFills: FillTally = emptyTally();
   /** By the id of the request that placed it, oldest first. */
   readonly orders = new Map<number, OwnOrder>();
   /** Those of them that are open as far as is known. */
@@ -67,8 +47,7 @@ export class Ledger {
   readonly violations: string[] = [];
   readonly #ordersMax: number;
   readonly #onViolation: (kind: keyof Verified, detail: string) => void;
-  readonly #outstanding: Outstanding[] = [];
-  #head = 0;
+  readonly #outstanding = new OutstandingRequests();
   #lastRequestId = 0;
   #lastNumber = 0;
   #lastSequence = 0;
@@ -88,7 +67,7 @@ export class Ledger {
 
   /** Requests whose answer is not complete. */
   get waiting(): number {
-    return this.#outstanding.length - this.#head;
+    return this.#outstanding.count;
   }
 
   /** Highest sequence that a response has named: all up to it was durable when it was sent. */
@@ -102,14 +81,7 @@ export class Ledger {
 
   /** Notes a request on its way out. */
   sent(request: Request, intendedAtMs: number, mustFailFor: RejectReason | null = null): void {
-    this.#outstanding.push({
-      request,
-      intendedAtMs,
-      mustFailFor,
-      answered: false,
-      rejectedFor: null,
-      list: null,
-    });
+    this.#outstanding.add(request, intendedAtMs, mustFailFor);
     if (request.tag === RequestTag.logon) return;
     this.#lastRequestId = Math.max(this.#lastRequestId, request.requestId);
     if (mustFailFor !== null) return;
@@ -124,7 +96,7 @@ export class Ledger {
 
   /** The connection broke: what was under way may or may not have been applied. */
   disconnected(): void {
-    this.#outstanding.length = this.#head = 0;
+    this.#outstanding.clear();
     this.#lastNumber = 0;
     this.#skipped.clear();
     for (const order of this.open.values()) order.exact = false;
@@ -134,7 +106,7 @@ export class Ledger {
   giveUp(): void {
     if (this.waiting > 0)
       this.#violation('missing', `${this.waiting} requests without a whole answer`, this.waiting);
-    this.#outstanding.length = this.#head = 0;
+    this.#outstanding.clear();
   }
 
   /** Takes and checks the body of one response. */
@@ -162,13 +134,13 @@ export class Ledger {
 
   /** Takes an end-of-batch frame. Returns the request that it ends, or null. */
   endOfBatch(): Readonly<Outstanding> | null {
-    const ended = this.#outstanding[this.#head];
+    const ended = this.#outstanding.oldest;
     if (ended === undefined) {
       this.#violation('duplicated', 'an end of batch for no request');
       return null;
     }
     if (!ended.answered) this.#violation('missing', `no answer to ${JSON.stringify(ended.request)}`);
-    this.#removeHead();
+    this.#outstanding.removeOldest();
     ended.list?.end(this.#missedInList);
     const { request } = ended;
     if (request.tag === RequestTag.market && ended.answered) {
@@ -199,7 +171,7 @@ export class Ledger {
 
   /** Checks the answer to the oldest open request. Returns what is wrong, or null. */
   #checkAnswer(response: Numbered): string | null {
-    const outstanding = this.#outstandingFor(response);
+    const outstanding = this.#outstanding.answeredBy(response.requestId, this.#unanswered);
     if (outstanding === null) return `answers request ${response.requestId}, which is not open`;
     const { request, mustFailFor } = outstanding;
     if (outstanding.answered && outstanding.list === null) {
@@ -309,11 +281,11 @@ export class Ledger {
     if (order.exact && response.filled !== order.filled + quantity) return 'fills do not add up';
     if (order.orderId > 0 && response.orderId !== order.orderId) return 'another order id';
     if (taker) {
-      const head = this.#outstanding[this.#head];
+      const { oldest } = this.#outstanding;
       if (
-        head?.request.tag === RequestTag.logon ||
-        head?.request.requestId !== order.requestId ||
-        !head.answered
+        oldest?.request.tag === RequestTag.logon ||
+        oldest?.request.requestId !== order.requestId ||
+        !oldest.answered
       ) {
         return 'a taker fill outside its own answer';
       }
@@ -321,7 +293,7 @@ export class Ledger {
     } else if (price !== order.price) {
       return `a maker fill at ${price}, not at ${order.price}`;
     }
-    tally(taker ? this.takerFills : this.makerFills, response);
+    tallyFill(taker ? this.takerFills : this.makerFills, response);
     return this.#adopt(
       order,
       response,
@@ -337,32 +309,9 @@ export class Ledger {
     return this.#adopt(order, response, OrderStatus.expired);
   }
 
-  /** The oldest open request if the response answers it; skips requests whose answers were lost. */
-  #outstandingFor({ requestId }: Response): Outstanding | null {
-    for (let i = this.#head; i < this.#outstanding.length; i++) {
-      const { request } = this.#outstanding[i];
-      if ((request.tag === RequestTag.logon ? 0 : request.requestId) !== requestId) continue;
-      while (this.#head < i) {
-        this.#violation(
-          'missing',
-          `no whole answer to ${JSON.stringify(this.#outstanding[this.#head].request)}`,
-        );
-        this.#head++;
-      }
-      return this.#outstanding[i];
-    }
-    return null;
-  }
-
-  #removeHead(): void {
-    this.#head++;
-    if (this.#head === this.#outstanding.length) {
-      this.#outstanding.length = this.#head = 0;
-    } else if (this.#head >= 4096) {
-      this.#outstanding.splice(0, this.#head);
-      this.#head = 0;
-    }
-  }
+  readonly #unanswered = ({ request }: Outstanding): void => {
+    this.#violation('missing', `no whole answer to ${JSON.stringify(request)}`);
+  };
 
   #forgetOld(): void {
     // An answer under way may still be about an order that was closed meanwhile.
@@ -405,13 +354,4 @@ export class Ledger {
     if (this.violations.length < 10) this.violations.push(`${kind}: ${what}`);
     this.#onViolation(kind, what);
   }
-}
-
-function tally(fills: FillTally, { sequence, match, price, quantity }: Response): void {
-  fills.count++;
-  fills.quantity += quantity;
-  let hash = 0x811c9dc5;
-  for (const word of [sequence >>> 0, match, price, quantity])
-    hash = Math.imul(hash ^ word, 0x01000193) ^ (hash >>> 15);
-  fills.hash = (fills.hash + hash) >>> 0;
 }

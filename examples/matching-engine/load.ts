@@ -1,6 +1,7 @@
 /** One process full of clients: it connects them, sends orders at a fixed rate, and says how it went. */
 import hdr, { type Histogram } from 'hdr-histogram-js';
-import type { FillTally, Verified } from './ledger.js';
+import { addTally, type FillTally } from './fill-tally.js';
+import type { Verified } from './ledger.js';
 import { TradingClient } from './trading-client.js';
 
 export interface LoadConfig {
@@ -155,12 +156,6 @@ export class Load {
 
 export function addCounts(sum: Verified, part: Verified): void {
   for (const name of Object.keys(sum) as (keyof Verified)[]) sum[name] += part[name];
-}
-
-export function addTally(sum: FillTally, part: FillTally): void {
-  sum.count += part.count;
-  sum.quantity += part.quantity;
-  sum.hash = (sum.hash + part.hash) >>> 0;
 }
 
 function sleep(ms: number): Promise<void> {

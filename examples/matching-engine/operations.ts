@@ -45,8 +45,9 @@ export async function startOperations(options: OperationsOptions): Promise<Opera
   const { stage, journal, supervisor, policy, storage, port, token, logger, figures } = options;
   // What is set in one instance only is kept in its memory.
   const shared = storage.sharedTexts();
-  const watched = shared === null ? null : new WatchedStore(shared.directives, { refreshMs });
-  const store = watched ?? new InMemoryStore();
+  const { kinds } = stage.diagnosis;
+  const watched = shared === null ? null : new WatchedStore(shared.directives, { kinds, refreshMs });
+  const store = watched ?? new InMemoryStore({ kinds });
   stage.diagnosis.follow(store);
   const modes = shared === null ? null : new WatchedMode(shared.mode, { refreshMs });
   modes?.follow(stage, { fallback: policy, check: storage.checkPolicy, ...(logger && { logger }) });
@@ -59,9 +60,9 @@ export async function startOperations(options: OperationsOptions): Promise<Opera
       stage,
       journal,
       supervisor,
-      store,
+      directives: store,
       port,
-      ...(modes !== null && { modes }),
+      ...(modes !== null && { mode: modes }),
       ...(token !== '' && { token }),
       ...(logger && { logger }),
       instance: 'matching-engine',

@@ -12,8 +12,9 @@ import {
 } from 'ackgate/soak';
 import { DisconnectReason } from 'ackgate/supervisor';
 import { FrameReader } from './frames.js';
-import { Ledger, type Outstanding, type Verified } from './ledger.js';
+import { Ledger, type Verified } from './ledger.js';
 import { OrderMix, randomFrom } from './order-mix.js';
+import type { Outstanding } from './outstanding.js';
 import { PacedWriter } from './paced-writer.js';
 import {
   encodeRequest,

@@ -1,8 +1,9 @@
 import { connect, type Socket } from 'node:net';
 import { ControlTag } from 'ackgate';
 import { FrameReader } from './frames.js';
-import { Ledger, type Outstanding } from './ledger.js';
+import { Ledger } from './ledger.js';
 import { OrderMix } from './order-mix.js';
+import type { Outstanding } from './outstanding.js';
 import { encodeRequest, type Request, RequestTag, responseBytes } from './protocol.js';
 
 /** All clients of a process read into this: what is in it is dealt with before the next read. */

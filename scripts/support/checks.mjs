@@ -1,3 +1,4 @@
+import { checkLinks, checkNamedFiles } from './doc-checks.mjs';
 import { checkErrorCodes, checkLock, checkPinned, checkWords } from './own-checks.mjs';
 import { ensurePackages, missingPackages } from './packages.mjs';
 import { runNode } from './run.mjs';
@@ -37,17 +38,20 @@ export const checks = {
     'examples/request-reply',
     '--noEmit',
   ),
+  'types of the tutorial and the migration': program('node_modules/typescript/bin/tsc', '-p', 'examples'),
   'types of the live page': program('node_modules/typescript/bin/tsc', '-p', 'src/admin/page'),
   'types of test': program('node_modules/typescript/bin/tsc', '-p', 'test'),
   'C++ (clang-format, clang-tidy)': checkNative,
   'unused files, exports and dependencies (knip)': program('node_modules/knip/bin/knip.js'),
-  'package contents (publint)': program('node_modules/publint/src/cli.js', '--strict'),
-  'types as users see them (attw)': program(
-    'node_modules/@arethetypeswrong/cli/dist/index.js',
-    ...['--pack', '.', '--profile', 'esm-only', '--no-color', '--no-emoji'],
+  'API pages: every public name documented (typedoc)': program(
+    'node_modules/typedoc/bin/typedoc',
+    ...['--emit', 'none', '--logLevel', 'Warn'],
   ),
+  'public names are as committed (docs/api)': program('scripts/api-report.mjs', '--check'),
   'nothing of one machine, no registry': checkWords,
   'docs/ERRORS.md lists the codes': checkErrorCodes,
+  'links in the docs (remark)': checkLinks,
+  'files that the docs name': checkNamedFiles,
   'versions are exact': checkPinned,
   'package-lock.json is whole': checkLock,
 };

@@ -1,6 +1,7 @@
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { findLiburing } from '../liburing.mjs';
+import { findLiburing } from '../../native/liburing.mjs';
+import { clangTool, clangVersion } from './clang.mjs';
 import { run } from './run.mjs';
 
 /** Whether a program of that name can be run. */
@@ -86,8 +87,14 @@ const catalogue = {
     chromium: { found: () => anyOf('chromium'), without: 'the live page is not tested in a browser' },
   },
   check: {
-    'clang-format': { found: () => anyOf('clang-format'), without: 'C++ formatting is not checked' },
-    'clang-tidy': { found: () => anyOf('clang-tidy'), without: 'C++ is not linted' },
+    [`clang-format-${clangVersion}`]: {
+      found: () => clangTool('clang-format') !== null,
+      without: 'C++ formatting is not checked',
+    },
+    [`clang-tidy-${clangVersion}`]: {
+      found: () => clangTool('clang-tidy') !== null,
+      without: 'C++ is not linted',
+    },
   },
 };
 

@@ -3,7 +3,9 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, wri
 import { dirname, join } from 'node:path';
 import { root, runNode } from './run.mjs';
 
-const outputEndings = ['.js', '.js.map', '.d.ts'];
+const outputEndings = ['.js', '.d.ts'];
+/** What compilers may have left behind: source maps are made by hand only, with `tsc --sourceMap`. */
+const compiledEndings = [...outputEndings, '.js.map'];
 
 /** What is compiled, in order: the later ones import what the earlier ones declare. */
 export const projects = [
@@ -92,12 +94,15 @@ export async function compile(project, top = root) {
   return true;
 }
 
-/** Removes compiled files whose source is gone, so that nothing imports them any more. */
-export function removeOrphans(top = root, all = projects) {
+/** Compiled files whose source is gone. */
+export function orphans(top = root, all = projects) {
   const expected = new Set(
     all.flatMap((project) => sourcesOf(top, project).flatMap((path) => outputsOf(project, path))),
   );
-  for (const path of filesBelow(top, 'dist', outputEndings)) {
-    if (!expected.has(path)) rmSync(join(top, path));
-  }
+  return filesBelow(top, 'dist', compiledEndings).filter((path) => !expected.has(path.replace(/\.map$/, '')));
+}
+
+/** Removes them, so that nothing imports them any more. */
+export function removeOrphans(top = root, all = projects) {
+  for (const path of orphans(top, all)) rmSync(join(top, path));
 }

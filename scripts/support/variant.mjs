@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { nodeGypArguments } from '../node-headers.mjs';
 import { root } from './run.mjs';
+import { copyTree } from './tree-copy.mjs';
 import { projects } from './typescript.mjs';
 
 const bin = (path) => join(root, 'node_modules', path);
@@ -18,18 +19,12 @@ export class Variant {
   constructor(name) {
     this.#tree = join(root, `build/${name}-tree`);
     rmSync(this.#tree, { recursive: true, force: true });
-    const list = ['ls-files', '-z', '--cached', '--others', '--exclude-standard'];
-    const paths = this.#run('git', list, { cwd: root }).stdout.split('\0');
-    for (const path of paths.filter((path) => path !== '' && existsSync(join(root, path)))) {
-      mkdirSync(dirname(join(this.#tree, path)), { recursive: true });
-      cpSync(join(root, path), join(this.#tree, path));
-    }
-    symlinkSync(join(root, 'node_modules'), join(this.#tree, 'node_modules'));
+    copyTree(this.#tree);
   }
 
   /** Builds the addon with these variables of binding.gyp (`['portable=1']`), and the TypeScript sources. */
   build(variables) {
-    const gyp = ['rebuild', '--loglevel=error', ...nodeGypArguments(), '--'];
+    const gyp = ['rebuild', '-C', 'native', '--loglevel=error', ...nodeGypArguments(), '--'];
     const defines = variables.map((variable) => `-D${variable}`);
     this.#step(`Building the addon (${variables.join(' ')})`, bin('node-gyp/bin/node-gyp.js'), [
       ...gyp,

@@ -1,29 +1,29 @@
 import { AckgateRangeError } from '../errors.js';
-import { integer } from '../shared/checks.js';
-import { checkKeys } from '../stage/options.js';
+import { checkKeys, integer } from '../shared/checks.js';
+import { timerMsMax } from '../shared/timer-ms-max.js';
 
-/** What one client, or all of them together, may take up. */
+/** What one client, or all of them together, may take up. Integers; times in milliseconds, 1 … 2^31-1. */
 export interface AdminLimits {
-  /** Connections at once; one more ends the oldest that has no request under way (default 256). */
-  connections: number;
-  /** Requests on one connection before it is closed (default 1000). */
-  requestsPerConnection: number;
-  /** Requests on one connection that are not answered yet; one more ends it (default 8). */
-  requestsUnderWay: number;
-  /** Bodies being read at once: times `bodyBytes` bounds their memory (default 8). */
-  bodies: number;
-  /** Largest body (default 1,048,576). */
-  bodyBytes: number;
-  /** Largest request line and headers together (default 16,384). */
-  headerBytes: number;
-  /** From the first byte, or the connection, to the end of the headers (default 5000). */
-  headersMs: number;
-  /** … to the end of the body, `headersMs` at least (default 10,000). */
-  requestMs: number;
-  /** Without a byte either way: a client that doesn't read, too (default 15,000). */
-  idleMs: number;
-  /** Between two requests (default 5000). */
-  keepAliveMs: number;
+  /** Connections at once; one more ends the oldest that has no request under way, 1 … 65,536 (default 256). */
+  readonly connections: number;
+  /** Requests on one connection before it is closed, 1 … 2^31-1 (default 1000). */
+  readonly requestsPerConnection: number;
+  /** Requests on one connection that are not answered yet; one more ends it, 1 … 1024 (default 8). */
+  readonly requestsUnderWay: number;
+  /** Bodies being read at once: times `bodyBytes` bounds their memory, 1 … 1024 (default 8). */
+  readonly bodies: number;
+  /** Largest body in bytes, 1 … 64 MiB (default 1,048,576). */
+  readonly bodyBytes: number;
+  /** Largest request line and headers together in bytes, 1024 … 1 MiB (default 16,384). */
+  readonly headerBytes: number;
+  /** Longest from the first byte, or the connection, to the end of the headers (default 5000). */
+  readonly headersMs: number;
+  /** Longest from there to the end of the body; not below `headersMs` (default 10,000). */
+  readonly requestMs: number;
+  /** Longest without a byte either way: of a client that doesn't read, too (default 15,000). */
+  readonly idleMs: number;
+  /** Longest between two requests of one connection (default 5000). */
+  readonly keepAliveMs: number;
 }
 
 const table: Record<keyof AdminLimits, readonly [fallback: number, min: number, max: number]> = {
@@ -33,10 +33,10 @@ const table: Record<keyof AdminLimits, readonly [fallback: number, min: number, 
   bodies: [8, 1, 1024],
   bodyBytes: [1 << 20, 1, 1 << 26],
   headerBytes: [16_384, 1024, 1 << 20],
-  headersMs: [5000, 1, 2 ** 31 - 1],
-  requestMs: [10_000, 1, 2 ** 31 - 1],
-  idleMs: [15_000, 1, 2 ** 31 - 1],
-  keepAliveMs: [5000, 1, 2 ** 31 - 1],
+  headersMs: [5000, 1, timerMsMax],
+  requestMs: [10_000, 1, timerMsMax],
+  idleMs: [15_000, 1, timerMsMax],
+  keepAliveMs: [5000, 1, timerMsMax],
 };
 const names = Object.keys(table) as (keyof AdminLimits)[];
 

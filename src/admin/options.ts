@@ -1,63 +1,83 @@
 import type { WatchedMode } from '../cluster/index.js';
 import type { PublishableStore } from '../directives/index.js';
 import type { SupervisorSource } from '../metrics/index.js';
-import { argument, boolean, checkLogger, integer, optionalFunction, text } from '../shared/checks.js';
+import {
+  argument,
+  boolean,
+  checkKeys,
+  checkLogger,
+  integer,
+  optionalFunction,
+  text,
+} from '../shared/checks.js';
 import { type Logger, silentLogger } from '../shared/logger.js';
 import { safeLogger } from '../shared/safe-logger.js';
+import { timerMsMax } from '../shared/timer-ms-max.js';
 import type { Stage } from '../stage/api.js';
-import { checkKeys } from '../stage/options.js';
 import { type AdminLimits, checkLimits } from './limits.js';
 
+/** What `startAdminServer` is told. Only `stage` must be given. */
 export interface AdminServerOptions {
   /** The stage to watch and to steer; the server runs on the thread that started it. */
-  stage: Stage;
+  readonly stage: Stage;
   /** Address to listen on (default `127.0.0.1`). */
-  host?: string;
+  readonly host?: string;
   /** Port to listen on, 0 for any free one (default 0). */
-  port?: number;
+  readonly port?: number;
   /** Bearer token of the calls under `/admin`. Without one, or with an empty one, they all answer 404. */
-  token?: string;
+  readonly token?: string;
   /** Where directives are published. Without one `/admin/directives` answers 404. */
-  store?: PublishableStore;
+  readonly directives?: PublishableStore;
   /** Where the durability mode is published, for all instances. Without one it is set on this stage alone. */
-  modes?: WatchedMode;
-  /** Takes admin calls over cleartext from other hosts than loopback: whoever is on the way can read the token. */
-  allowCleartext?: boolean;
-  /** Key and certificate chain in PEM: the server speaks TLS. */
-  tls?: { key: string | Uint8Array; cert: string | Uint8Array };
+  readonly mode?: WatchedMode;
+  /**
+   * Takes admin calls over cleartext from other hosts than loopback: whoever is on the way can read the token (default
+   * false).
+   */
+  readonly allowCleartext?: boolean;
+  /** Makes the server speak TLS, 1.2 or later (default: plain HTTP). */
+  readonly tls?: {
+    /** The private key in PEM. */
+    readonly key: string | Uint8Array;
+    /** Its certificate chain in PEM. */
+    readonly cert: string | Uint8Array;
+  };
   /**
    * Names that a `Host` header may have, without a port. On loopback, loopback's own names and `host` are always
    * among them, and nothing else is by default; elsewhere every name is accepted unless some are given here.
    */
-  hostNames?: readonly string[];
+  readonly hostNames?: readonly string[];
   /** Where audit lines go (default: nowhere). */
-  logger?: Logger;
-  /** Name of this instance, for audit lines and the page. */
-  instance?: string;
+  readonly logger?: Logger;
+  /** Name of this instance, for audit lines and the page, 1 … 128 characters (default: none). */
+  readonly instance?: string;
   /** Text of `/metrics` (default: the stage's figures by prom-client, loaded when first asked for). */
-  metrics?: () => string | Promise<string>;
+  readonly metrics?: () => string | Promise<string>;
   /** `/` serves the live page (default true). */
-  page?: boolean;
-  /** The application's own figures, for `/status` and the page; plain data. */
-  extra?: () => object;
-  /** The journal, for `/ready`: one that has failed can acknowledge nothing. */
-  journal?: { readonly failure: Error | null };
+  readonly page?: boolean;
+  /** The application's own figures, for `/status` and the page; plain data (default: none). */
+  readonly extra?: () => object;
+  /** The journal, for `/ready`: one that has failed can acknowledge nothing (default: `/ready` goes by the stage alone). */
+  readonly journal?: {
+    /** Why it has failed; null: it has not. As every `Journal` has it. */
+    readonly failure: Error | null;
+  };
   /**
    * The supervisor, for `/status` and `/metrics`. Asked each time: a server that is a supervisor's `health` is there
-   * before it.
+   * before it (default: there is none).
    */
-  supervisor?: () => SupervisorSource | undefined;
+  readonly supervisor?: () => SupervisorSource | undefined;
   /** `/ready` says yes even while the policy is degraded (default false). */
-  readyWhenDegraded?: boolean;
+  readonly readyWhenDegraded?: boolean;
   /**
    * A stage that has not done a round for this long hangs, and one whose first record has waited for this long is not
    * ready, in milliseconds (default 5000).
    */
-  hangMs?: number;
+  readonly hangMs?: number;
   /** Lets the process end while the server still listens (default false). */
-  unref?: boolean;
-  /** What one client, or all together, may take up. */
-  limits?: Partial<AdminLimits>;
+  readonly unref?: boolean;
+  /** What one client, or all together, may take up; what is left out has its default. */
+  readonly limits?: Partial<AdminLimits>;
 }
 
 /** Options after checking, with every default filled in. */
@@ -67,8 +87,8 @@ export interface CheckedAdmin {
   readonly port: number;
   /** Null: nothing under `/admin` is there. */
   readonly token: string | null;
-  readonly store: PublishableStore | null;
-  readonly modes: WatchedMode | null;
+  readonly directives: PublishableStore | null;
+  readonly mode: WatchedMode | null;
   readonly allowCleartext: boolean;
   readonly tls: { key: string | Uint8Array; cert: string | Uint8Array } | null;
   readonly hostNames: readonly string[];
@@ -90,8 +110,8 @@ const known = [
   'host',
   'port',
   'token',
-  'store',
-  'modes',
+  'directives',
+  'mode',
   'allowCleartext',
   'tls',
   'hostNames',
@@ -111,13 +131,16 @@ const known = [
 /** Throws an `AckgateError` that names the option for everything that can't be meant. */
 export function checkAdminOptions(options: AdminServerOptions): CheckedAdmin {
   checkKeys('admin options', options, known);
-  const { stage, store, modes, tls, logger, journal } = options;
+  const { stage, directives, mode, tls, logger, journal } = options;
   if (typeof stage?.status !== 'function') throw argument('stage', 'a running stage');
-  if (store !== undefined && (typeof store?.publish !== 'function' || typeof store.load !== 'function')) {
-    throw argument('store', 'a store of directives with load and publish');
+  if (
+    directives !== undefined &&
+    (typeof directives?.publish !== 'function' || typeof directives.load !== 'function')
+  ) {
+    throw argument('directives', 'a store of directives with load and publish');
   }
-  if (modes !== undefined && (typeof modes?.publish !== 'function' || typeof modes.load !== 'function')) {
-    throw argument('modes', 'a WatchedMode');
+  if (mode !== undefined && (typeof mode?.publish !== 'function' || typeof mode.load !== 'function')) {
+    throw argument('mode', 'a WatchedMode');
   }
   if (tls !== undefined) {
     checkKeys('tls', tls, ['key', 'cert']);
@@ -135,8 +158,8 @@ export function checkAdminOptions(options: AdminServerOptions): CheckedAdmin {
     host: text('host', options.host ?? '127.0.0.1', 255),
     port: integer('port', options.port ?? 0, 0, 65_535),
     token: checkToken(options.token),
-    store: store ?? null,
-    modes: modes ?? null,
+    directives: directives ?? null,
+    mode: mode ?? null,
     allowCleartext: boolean('allowCleartext', options.allowCleartext ?? false),
     tls: tls ?? null,
     hostNames: hostNames.map((name) => name.toLowerCase()),
@@ -148,7 +171,7 @@ export function checkAdminOptions(options: AdminServerOptions): CheckedAdmin {
     journal: journal ?? null,
     supervisor: optionalFunction('supervisor', options.supervisor),
     readyWhenDegraded: boolean('readyWhenDegraded', options.readyWhenDegraded ?? false),
-    hangMs: integer('hangMs', options.hangMs ?? 5000, 1, 2 ** 31 - 1),
+    hangMs: integer('hangMs', options.hangMs ?? 5000, 1, timerMsMax),
     unref: boolean('unref', options.unref ?? false),
     limits: checkLimits(options.limits ?? {}),
   };

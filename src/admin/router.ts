@@ -56,7 +56,7 @@ export function createRouter(context: AdminContext): Router {
 
 /** Only what is configured is there: the rest answers like any path that nobody ever thought of. */
 function createRoutes(context: AdminContext): ReadonlyMap<string, Route> {
-  const { token, store, modes, page } = context.options;
+  const { token, directives, mode, page } = context.options;
   const routes = new Map<string, Route>([
     ['/health', healthRoute(context)],
     ['/ready', readyRoute(context)],
@@ -65,9 +65,9 @@ function createRoutes(context: AdminContext): ReadonlyMap<string, Route> {
   ]);
   if (page) routes.set('/', pageRoute());
   if (token === null) return routes;
-  routes.set('/admin/mode', modes === null ? modeRoute(context) : sharedModeRoute(context, modes));
+  routes.set('/admin/mode', mode === null ? modeRoute(context) : sharedModeRoute(context, mode));
   routes.set('/admin/capture', captureRoute(context));
-  if (store !== null) routes.set('/admin/directives', directivesRoute(context, store));
+  if (directives !== null) routes.set('/admin/directives', directivesRoute(context, directives));
   return routes;
 }
 

@@ -18,6 +18,7 @@ import { OpenSockets } from './sockets.js';
 
 /** A listening admin server. */
 export interface AdminServer {
+  /** Port that it listens on: the one that was asked for, or the free one that it was given. */
   readonly port: number;
   /** Where it is reached from this machine. */
   readonly url: string;
@@ -28,6 +29,7 @@ export interface AdminServer {
   withdraw(): void;
   /** Ends every connection and stops listening. Leaves the stage alone. */
   close(): Promise<void>;
+  /** As `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 

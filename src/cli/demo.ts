@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import { MAX_CLUSTER_SIZE, type Policy, resolvePolicy } from '../policy/index.js';
 import { checkEngine, type EngineChoice, type EngineName, useEngine } from './demo-engine.js';
+import { demoFailure } from './demo-failure.js';
 import { WrongCall } from './wrong-call.js';
 
 interface DemoOptions {
@@ -42,6 +43,19 @@ interface Example {
   summaryText(result: object): string;
 }
 
+/** What was not asked for. As a default of the option itself it would be printed in the help. */
+const absent = {
+  takeOver: false,
+  servers: null,
+  standbys: null,
+  cluster: null,
+  node: null,
+  policy: null,
+  journal: null,
+  adminPort: null,
+  pauseJournal: null,
+};
+
 /** One client holds two descriptors of the server, and this many are in use for other things. */
 const otherDescriptors = 100;
 
@@ -74,39 +88,30 @@ export function addDemoCommand(program: Command): void {
       '--servers <urls>',
       'of the engine, with commas between them; a password is better in PGPASSWORD, for all can see arguments (default: brought up for this run)',
       list('--servers'),
-      null,
     )
     .option(
       '--standbys <names>',
       "PostgreSQL's standbys that count (default: standby1,standby2)",
       list('--standbys'),
-      null,
     )
-    .option('--cluster <name>', 'of the replicas behind NATS (default: demo)', nonEmpty('--cluster'), null)
+    .option('--cluster <name>', 'of the replicas behind NATS (default: demo)', nonEmpty('--cluster'))
     .option(
       '--node <name>',
       "this server's own name among the nodes (default: the host's)",
       nonEmpty('--node'),
-      null,
     )
-    .option('--take-over', 'become the primary though another one seems to be there', false)
+    .option('--take-over', 'become the primary though another one seems to be there')
     .option(
       '--policy <policy>',
       "a mode such as local, or a policy such as 'persisted>=1' (default: local; hybrid where there are replicas)",
       nonEmpty('--policy'),
-      null,
     )
     .addOption(
       new Option('--backend <name>', 'how responses are sent')
         .choices(['auto', 'uring', 'posix'])
         .default('auto'),
     )
-    .option(
-      '--journal <dir>',
-      'keep the journal here, and go on from what is in it',
-      nonEmpty('--journal'),
-      null,
-    )
+    .option('--journal <dir>', 'keep the journal here, and go on from what is in it', nonEmpty('--journal'))
     .option(
       '--port <n>',
       'where the server listens, 0 for any free port',
@@ -118,16 +123,14 @@ export function addDemoCommand(program: Command): void {
       '--admin-port <n>',
       'serve health, metrics and the live page there, 0 for any free port; ACKGATE_ADMIN_TOKEN is the token',
       wholeNumber('--admin-port', 0, 65_535),
-      null,
     )
     .option(
       '--pause-journal <at,for>',
       'from second AT on, make nothing durable for FOR seconds, as a stalled disk would',
       pause,
-      null,
     )
     .option('--json', 'print one JSON document')
-    .action(run);
+    .action((given: Omit<DemoOptions, keyof typeof absent>) => run({ ...absent, ...given }));
 }
 
 async function run({ json, adminPort, ...options }: DemoOptions): Promise<void> {
@@ -158,11 +161,9 @@ async function run({ json, adminPort, ...options }: DemoOptions): Promise<void> 
       await close();
     }
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const { code, message } = demoFailure(error);
     if (json)
-      process.stdout.write(
-        `${JSON.stringify({ ok: false, error: { code: null, message, position: null } })}\n`,
-      );
+      process.stdout.write(`${JSON.stringify({ ok: false, error: { code, message, position: null } })}\n`);
     process.stderr.write(`error: ${message}\n`);
     process.exitCode = 1;
   } finally {
@@ -229,10 +230,11 @@ function checkDescriptors(clients: number): void {
   const limit = descriptorLimit();
   const needed = 2 * clients + otherDescriptors;
   if (needed <= limit) return;
+  const most = Math.floor((limit - otherDescriptors) / 2);
+  const orFewer = most > 0 ? ` or use at most ${most} clients` : '; it is too low for a single client';
   throw new WrongCall(
     'ERR_ACKGATE_TOO_MANY_FDS',
-    `--clients ${clients} needs ${needed} open files in the server, the limit is ${limit}: raise it (ulimit -n) or ` +
-      `use at most ${Math.max(1, Math.floor((limit - otherDescriptors) / 2))} clients`,
+    `--clients ${clients} needs ${needed} open files in the server, the limit is ${limit}: raise it (ulimit -n)${orFewer}`,
   );
 }
 

@@ -65,23 +65,29 @@ function readNumber(option: string, text: string, min: number, max: number): num
 
 function text(diagnosis: Diagnosis, ringEntries: number): string {
   const { uring, posix, memlock, fds, policy } = diagnosis;
+  const causeOf = ({ cause }: { cause: string | null }) =>
+    diagnosis.addon.usable ? cause : 'not tried, for there is no addon';
   const rows: [string, string][] = [
     ['kernel', diagnosis.kernel],
     ['node', `${diagnosis.node}, ${diagnosis.cpus} CPUs`],
     ['addon', diagnosis.addon.cause ?? 'loaded'],
-    ['io_uring', uring.cause ?? `usable, ${uring.entries} of ${ringEntries} entries`],
+    ['io_uring', causeOf(uring) ?? `usable, ${uring.entries} of ${ringEntries} entries`],
   ];
   if (uring.usable) rows.push(['', uring.features.join(' ') || 'no optional features']);
   rows.push(
-    ['posix', posix.cause ?? 'usable'],
+    ['posix', causeOf(posix) ?? 'usable'],
     [
       'io_uring_disabled',
-      diagnosis.ioUringDisabled === null ? 'no such switch' : `${diagnosis.ioUringDisabled}`,
+      diagnosis.ioUringDisabled === null
+        ? diagnosis.proc
+          ? 'no such switch'
+          : 'unknown'
+        : `${diagnosis.ioUringDisabled}`,
     ],
     ['seccomp', diagnosis.seccomp],
     [
       'locked memory',
-      `${amount(memlock.soft)} bytes${memlock.exempt ? ', not binding for this process' : ''}`,
+      `${memlock.soft === null ? 'unknown' : `${amount(memlock.soft)} bytes`}${memlock.exempt ? ', not binding for this process' : ''}`,
     ],
     [
       'file descriptors',

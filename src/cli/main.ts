@@ -2,24 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { AckgateError } from '../errors.js';
-import { addDemoCommand } from './demo.js';
-import { addDirectivesCommand } from './directives.js';
-import { addDoctorCommand } from './doctor.js';
-import { addModeCommand } from './mode.js';
-import { addPolicyCommand } from './policy.js';
-import { addReplicaCommand } from './replica.js';
-import { addSimCommand } from './sim.js';
-import { addSoakCommand } from './soak.js';
+import { addCommands } from './commands.js';
 import { WrongCall } from './wrong-call.js';
 
 /** Whether what was asked held. */
 const exitCodes = { held: 0, didNotHold: 1, wrongCall: 2 } as const;
 
-/*
- * Every command is an `add…Command(program)` of its own file, which declares its options. A command that needs the
- * addon, or anything else that is slow to load, imports that inside its action, so that no other pays for it. An
- * action sets `process.exitCode` and throws `WrongCall` for a call that can't be carried out as written.
- */
 function createProgram(json: boolean): Command {
   const program = new Command('ackgate')
     .enablePositionalOptions()
@@ -28,14 +16,7 @@ function createProgram(json: boolean): Command {
     .exitOverride();
   // With --json, a wrong call is reported on standard output, in a document.
   if (json) program.configureOutput({ writeErr: () => {} });
-  addPolicyCommand(program);
-  addDemoCommand(program);
-  addDoctorCommand(program);
-  addSimCommand(program);
-  addSoakCommand(program);
-  addDirectivesCommand(program);
-  addModeCommand(program);
-  addReplicaCommand(program);
+  addCommands(program);
   return program;
 }
 
@@ -61,12 +42,23 @@ function report(error: unknown, json: boolean): number {
     else process.stderr.write(`${[`error: ${error.message}`, ...error.excerpt].join('\n')}\n`);
     return exitCodes.wrongCall;
   }
-  const code = error instanceof AckgateError ? error.code : null;
-  const message = error instanceof Error ? error.message : String(error);
+  const { code, message } = told(error);
   if (json) printError(code, message, null);
   else if (code !== null) process.stderr.write(`error: ${message} (${code})\n`);
   else process.stderr.write(`${error instanceof Error ? error.stack : message}\n`);
   return exitCodes.didNotHold;
+}
+
+function told(error: unknown): { code: string | null; message: string } {
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof AckgateError) return { code: error.code, message };
+  const { code } = error as NodeJS.ErrnoException;
+  // Of Node's own loader as well, which opens many files at once.
+  if (code === 'EMFILE' || code === 'ENFILE') {
+    const wayOut = 'raise the limit of open files (ulimit -n) to a few hundred at least';
+    return { code: 'ERR_ACKGATE_TOO_MANY_FDS', message: `${message}: ${wayOut}` };
+  }
+  return { code: null, message };
 }
 
 function printError(code: string | null, message: string, position: number | null): void {

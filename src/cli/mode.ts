@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { fallbackWord } from '../cluster/mode-text.js';
 import { resolvePolicy } from '../policy/index.js';
 import { type AdminCallOptions, callAdmin, shown, tokenHelp, withAdminOptions } from './admin-client.js';
 import { durationText, seconds } from './duration.js';
@@ -58,6 +57,15 @@ async function show(options: ModeOptions): Promise<void> {
 }
 
 async function change(policy: string, options: ModeOptions): Promise<void> {
+  // Loads a hundred files, which no other command should wait for, or need the descriptors for.
+  const { fallbackWord } = await import('../cluster/mode-text.js');
+  // What one types first who comes from other tools.
+  if (policy === 'show') {
+    throw new WrongCall(
+      'ERR_ACKGATE_INVALID_ARGUMENT',
+      '"show" is no mode: leave the word out, and `ackgate mode` shows the mode in force',
+    );
+  }
   if (policy !== fallbackWord) WrongCall.guard(policy, resolvePolicy);
   const { ttl: ttlSecs, ifRevision } = options;
   const send = {

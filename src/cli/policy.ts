@@ -33,7 +33,6 @@ export function addPolicyCommand(program: Command): void {
       '--replica <inMemory/persisted[/zone]>',
       'the cursors of a connected replica; repeat it',
       addReplica,
-      [],
     )
     .option('--json', 'print one JSON document')
     .addHelpText(

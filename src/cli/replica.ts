@@ -28,7 +28,7 @@ export function addReplicaCommand(program: Command): void {
     .summary('run a replica until it is ended')
     .description(
       'Appends what the primary publishes to a journal of its own, and tells the primary what it has in memory and ' +
-        'on disk. Ends in order on SIGTERM and SIGINT; exits 1 when it can not go on.',
+        "on disk. Ends in order on SIGTERM and SIGINT; exits 1 when it can't go on.",
     )
     .requiredOption('--name <node>', 'name of this node; each of a cluster has its own')
     .option('--zone <zone>', 'failure zone, for policies that count zones')
@@ -108,10 +108,10 @@ async function standings(options: ServerOptions): Promise<void> {
     const lines = [
       primary === null
         ? 'no primary'
-        : `primary ${primary.node}  term ${primary.term}  up to sequence ${primary.last}`,
+        : `primary ${primary.node}  term ${primary.term}  up to sequence ${primary.lastSequence}`,
       ...replicas.map(
-        ({ node, zone, lastTerm, last, isFurthest }) =>
-          `replica ${node}${zone === null ? '' : ` in ${zone}`}  up to sequence ${last} of term ${lastTerm}` +
+        ({ node, zone, lastTerm, lastSequence, isFurthest }) =>
+          `replica ${node}${zone === null ? '' : ` in ${zone}`}  up to sequence ${lastSequence} of term ${lastTerm}` +
           (isFurthest ? '  (furthest)' : ''),
       ),
     ];

@@ -1,20 +1,21 @@
 import { AckgateError } from '../errors.js';
-import type { DurabilityMode, Policy, ResolvedPolicy } from '../policy/index.js';
-import { argument, checkLogger, optionalFunction } from '../shared/checks.js';
+import type { Policy, PolicyInput, ResolvedPolicy } from '../policy/index.js';
+import { argument, checkKeys, checkLogger, optionalFunction } from '../shared/checks.js';
 import { describe } from '../shared/describe.js';
 import { type Logger, silentLogger } from '../shared/logger.js';
 import { safeLogger } from '../shared/safe-logger.js';
 import type { Stage } from '../stage/api.js';
-import { checkKeys, checkPolicy } from '../stage/options.js';
+import { checkPolicy } from '../stage/options.js';
 import { isOver, type ModeSetting, nameOf, type ReadSetting } from './mode-text.js';
 
 /** What of a stage a mode store works with. */
 export type ModeStage = Pick<Stage, 'setMode' | 'status'>;
 
+/** How a stage follows a mode store: `WatchedMode.follow`. */
 export interface FollowOptions {
-  /** The mode or policy while nothing overrides it: give the stage the same one when it is started. */
-  readonly fallback: DurabilityMode | string | Policy;
-  /** Throws for a policy that this server can't keep, such as `checkPostgresPolicy`: what is in force stays then. */
+  /** The mode or policy while nothing overrides it: give the stage the same one when it is started. `follow` throws for a text that is none. */
+  readonly fallback: PolicyInput;
+  /** Throws for a policy that this server can't keep, such as `checkPostgresPolicy`: what is in force stays then (default: none is refused). */
   readonly check?: (policy: Policy) => void;
   /** Where every change is told, with who made it (default: nowhere). */
   readonly logger?: Logger;

@@ -1,17 +1,17 @@
 import { z } from 'zod';
-import { AckgateError, AckgateRangeError } from '../errors.js';
-import type { DurabilityMode, Policy, ResolvedPolicy } from '../policy/index.js';
-import { argument } from '../shared/checks.js';
+import { AckgateError } from '../errors.js';
+import type { PolicyInput, ResolvedPolicy } from '../policy/index.js';
+import { argument, checkKeys, integer } from '../shared/checks.js';
 import { describe } from '../shared/describe.js';
 import { parseJson } from '../shared/parse-json.js';
 import type { KeptText } from '../shared/text-source.js';
-import { checkKeys, checkPolicy } from '../stage/options.js';
+import { checkPolicy } from '../stage/options.js';
 
 /** In the place of a policy: nothing overrides, every stage goes back to its own. */
 export const fallbackWord = 'fallback';
 
 /** No override is published for longer; without an end it may stay. */
-export const modeTtlSecsMax = 366 * 24 * 60 * 60;
+const modeTtlSecsMax = 366 * 24 * 60 * 60;
 const textCharsMax = 4096;
 const policyCharsMax = 1000;
 const byCharsMax = 256;
@@ -28,8 +28,8 @@ export interface ModeSetting {
 
 /** What is to be kept. With both times the earlier one counts; with neither it stays until somebody changes it. */
 export interface ModeChange {
-  /** A mode, a policy text or a `Policy`; `fallback` ends what overrides. */
-  readonly policy: DurabilityMode | 'fallback' | string | Policy;
+  /** A mode, a policy text or a `Policy`; `fallback` ends what overrides. `publish` throws for a text that is none. */
+  readonly policy: PolicyInput | 'fallback';
   /** Whole seconds from now, 1 … 31,622,400 (366 days). */
   readonly ttlSecs?: number;
   /** Unix milliseconds, in the future and at most 366 days ahead. */
@@ -118,20 +118,11 @@ function readPolicy(policy: unknown): ResolvedPolicy | null {
 
 function endOf({ ttlSecs, expiresAt }: ModeChange, nowMs: number): number | undefined {
   const aheadMax = modeTtlSecsMax * 1000;
-  if (ttlSecs !== undefined) checkWhole('ttlSecs', ttlSecs, 1, modeTtlSecsMax);
-  if (expiresAt !== undefined) checkWhole('expiresAt', expiresAt, nowMs + 1, nowMs + aheadMax);
+  if (ttlSecs !== undefined) integer('ttlSecs', ttlSecs, 1, modeTtlSecsMax);
+  if (expiresAt !== undefined) integer('expiresAt', expiresAt, nowMs + 1, nowMs + aheadMax);
   if (ttlSecs === undefined) return expiresAt;
   // A clock may have a fraction.
   return Math.min(expiresAt ?? Number.POSITIVE_INFINITY, Math.floor(nowMs) + ttlSecs * 1000);
-}
-
-function checkWhole(name: string, value: unknown, least: number, most: number): void {
-  if (typeof value !== 'number') throw argument(name, 'a whole number');
-  if (Number.isInteger(value) && value >= least && value <= most) return;
-  throw new AckgateRangeError(
-    'ERR_ACKGATE_OUT_OF_RANGE',
-    `${name} must be a whole number from ${least} to ${most}, got ${value}`,
-  );
 }
 
 function isName(value: unknown): boolean {

@@ -1,10 +1,9 @@
 import { AckgateError } from '../errors.js';
 import type { Policy } from '../policy/index.js';
-import { argument, optionalFunction } from '../shared/checks.js';
+import { argument, checkedIfRevision, checkKeys, optionalFunction } from '../shared/checks.js';
 import { Listeners } from '../shared/listeners.js';
 import type { KeptText, TextSource } from '../shared/text-source.js';
-import { WatchedText, type WatchOptions } from '../shared/watched-text.js';
-import { checkKeys } from '../stage/options.js';
+import { WatchedText, type WatchOptions, watchKeys } from '../shared/watched-text.js';
 import { type FollowOptions, type KeptMode, ModeFollower, type ModeStage } from './mode-follower.js';
 import {
   checkModeChange,
@@ -16,16 +15,17 @@ import {
   nameOf,
 } from './mode-text.js';
 
+/** How a `WatchedMode` asks its source, and by which clock overrides end. */
 export interface WatchedModeOptions extends WatchOptions {
-  /** Unix milliseconds (default `Date.now`). */
+  /** The time in unix milliseconds (default `Date.now`). */
   readonly now?: () => number;
 }
 
 /** What is kept, at one moment. */
 export interface ModeSnapshot {
-  /** 0: nothing is kept. */
+  /** Of the source, from 1 on; 0: nothing is kept. */
   readonly revision: number;
-  /** Also one that is over. */
+  /** The mode kept, also one that is over; null: nothing is kept. */
   readonly setting: ModeSetting | null;
 }
 
@@ -65,7 +65,7 @@ export class WatchedMode {
 
   /** Begins at once; until the first reading nothing is known. `await refresh()` waits for it. */
   constructor(source: TextSource, options: WatchedModeOptions = {}) {
-    checkKeys('options', options, ['now', 'refreshMs', 'answerMs', 'retryMinMs', 'retryMaxMs']);
+    checkKeys('options', options, ['now', ...watchKeys]);
     const { now, ...watch } = options;
     this.#now = optionalFunction('now', now) ?? Date.now;
     const reading = {
@@ -93,6 +93,7 @@ export class WatchedMode {
     return this.#text.ageMs;
   }
 
+  /** What went wrong when the source was last read or watched; null when nothing did. */
   get lastError(): Error | null {
     return this.#text.lastError;
   }
@@ -150,7 +151,7 @@ export class WatchedMode {
    * @throws what `check` throws, what the source throws, and errors that name what can't be meant
    */
   async publish(change: ModeChange, options: { readonly ifRevision?: number } = {}): Promise<number> {
-    const { ifRevision } = options;
+    const ifRevision = checkedIfRevision(options);
     this.#text.checkWritable(ifRevision);
     const { setting, resolved } = checkModeChange(change, this.#now());
     if (resolved !== null) this.check(resolved.policy);
@@ -167,6 +168,7 @@ export class WatchedMode {
     return this.#text.close();
   }
 
+  /** As `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -1,3 +1,4 @@
+import type { ControlOutcome } from '../shared/control-outcome.js';
 import type { DirectiveStore } from './directive.js';
 import type { DiagnosisLevel } from './levels.js';
 
@@ -7,19 +8,27 @@ export interface CapturedRecord {
   readonly number: number;
   /** Unix milliseconds when it was released. */
   readonly unixMs: number;
+  /** The level that it was taken down for: `timing` or `capture`. */
   readonly level: DiagnosisLevel;
+  /** The connection that it was for. */
   readonly connectionId: number;
+  /** Its wire sequence; 0: it depended on none. */
   readonly wireSeq: number;
+  /** The request that it answers; 0: not known. */
   readonly requestId: number;
+  /** The application's kind of record, 0 … 65,535. */
   readonly kind: number;
   /** Bits of `RecordFlag`. */
   readonly flags: number;
-  /** When the request was read, the engine had finished, and the stage first saw the record. */
+  /** When the request was read. */
   readonly receivedNs: number;
+  /** When the engine had finished the response. */
   readonly finishedNs: number;
+  /** When the stage first saw the record. */
   readonly seenNs: number;
-  /** When it was released and appended, and how long its encoding took of that. */
+  /** When it was released and appended. */
   readonly releasedNs: number;
+  /** How long its encoding took, in nanoseconds. */
   readonly encodeNs: number;
   /** When the kernel had its last byte. */
   readonly deliveredNs: number;
@@ -31,8 +40,9 @@ export interface CapturedRecord {
 
 /** Raises the level of one connection for a while, as a verified token does. */
 export interface LevelGrant {
+  /** The level that the connection is raised to. */
   readonly level: DiagnosisLevel;
-  /** Unix milliseconds, at most an hour ahead. */
+  /** When it ends: unix milliseconds, at most an hour ahead. */
   readonly expiresAt: number;
 }
 
@@ -40,17 +50,18 @@ export interface LevelGrant {
 export interface StageDiagnosis {
   /** Names of the application's kinds of record, for directives. */
   readonly kinds: Readonly<Record<string, number>>;
+  /** The level below which nothing falls. */
   readonly baseline: DiagnosisLevel;
-  /** The level below which nothing falls (default `off`). */
+  /** Sets the level below which nothing falls. @throws ERR_ACKGATE_INVALID_ARGUMENT */
   setBaseline(level: DiagnosisLevel): void;
   /** Takes the set of this store, now and whenever it changes, until another one is followed; null: none. */
   follow(store: DirectiveStore | null): void;
   /** The store that is followed, if any. */
   readonly store: DirectiveStore | null;
   /** Says whose connection it is, so that directives for a tenant find it. 1 … 64 characters. */
-  setTenant(connectionId: number, tenant: string): true | 'full' | 'gone';
+  setTenant(connectionId: number, tenant: string): ControlOutcome;
   /** Raises one connection's level until the grant expires. */
-  raise(connectionId: number, grant: LevelGrant): true | 'full' | 'gone';
+  raise(connectionId: number, grant: LevelGrant): ControlOutcome;
   /** What is still in the capture ring, oldest first; with `after`, only what has a higher number. */
   captured(after?: number): CapturedRecord[];
 }

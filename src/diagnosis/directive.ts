@@ -4,8 +4,9 @@ import type { DiagnosisLevel } from './levels.js';
 export interface Directive {
   /** 1 … 64 characters, unique in its set. */
   readonly id: string;
+  /** The level that the traffic which it matches is raised to. */
   readonly level: DiagnosisLevel;
-  /** Unix milliseconds; at this instant it is off. */
+  /** When it ends: unix milliseconds; at this instant it is off. */
   readonly expiresAt: number;
   /** Only connections of this tenant, see `StageDiagnosis.setTenant`. All targets that are set must match. */
   readonly tenant?: string;
@@ -23,6 +24,7 @@ export interface Directive {
 export interface DirectiveSnapshot {
   /** Grows with every set that is published; 0: none was. */
   readonly revision: number;
+  /** The set, at most 256. Those that are over may be among them; they count for nothing. */
   readonly directives: readonly Directive[];
 }
 

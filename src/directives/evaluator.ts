@@ -2,22 +2,28 @@ import { CompiledDirectives, kindNumber, Traffic, TrafficAt } from '../diagnosis
 import type { DirectiveSnapshot } from '../diagnosis/directive.js';
 import { type DiagnosisLevel, diagnosisLevels } from '../diagnosis/levels.js';
 import { tenantKey } from '../diagnosis/sampling.js';
-import { AckgateError } from '../errors.js';
+import { argument, checkKeys } from '../shared/checks.js';
 import { directivesError } from './fault.js';
-import { checkList, type Kinds } from './shape.js';
+import { checkKinds, checkList, type Kinds } from './shape.js';
 
 /** What is known about a piece of traffic. What is left out is unknown, and no directive for it matches. */
 export interface TrafficSlice {
+  /** Whose it is. */
   readonly tenant?: string | undefined;
+  /** Its connection id. */
   readonly connection?: number | undefined;
-  /** Its name. */
+  /** Name of its kind of record. */
   readonly kind?: string | undefined;
-  /** Without it (or 0) only directives that take every request match. */
+  /** Id of the request, a text or 1 … 2^53-1. Without it (or 0) only directives that take every request match. */
   readonly requestId?: string | number | undefined;
 }
 
+/** What a `DirectiveEvaluator` goes by besides the directives. */
 export interface DirectiveEvaluatorOptions {
-  /** As for `decodeDirectives`. */
+  /**
+   * The application's names for its kinds of record (default none: they are called by their numbers, `"0"` to
+   * `"65535"`). A directive for another name matches nothing.
+   */
   readonly kinds?: Kinds;
   /** The level below which nothing falls (default `off`). */
   readonly baseline?: DiagnosisLevel;
@@ -37,12 +43,13 @@ export class DirectiveEvaluator {
   readonly #traffic = new Traffic();
   #snapshot: DirectiveSnapshot = { revision: 0, directives: [] };
 
-  constructor({ kinds = {}, baseline = 'off' }: DirectiveEvaluatorOptions = {}) {
+  /** @throws ERR_ACKGATE_INVALID_ARGUMENT, ERR_ACKGATE_UNKNOWN_OPTION, ERR_ACKGATE_OUT_OF_RANGE */
+  constructor(options: DirectiveEvaluatorOptions = {}) {
+    checkKeys('evaluator options', options, ['kinds', 'baseline']);
+    const { kinds = {}, baseline = 'off' } = options;
+    checkKinds(kinds);
     if (!diagnosisLevels.includes(baseline)) {
-      throw new AckgateError(
-        'ERR_ACKGATE_INVALID_ARGUMENT',
-        `options.baseline must be one of ${diagnosisLevels.join(', ')}`,
-      );
+      throw argument('baseline', `one of ${diagnosisLevels.join(', ')}`);
     }
     this.#kinds = { ...kinds };
     this.#baseline = baseline;

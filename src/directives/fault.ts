@@ -22,10 +22,12 @@ export const directiveSlugs = [
   'too_many',
 ] as const;
 
+/** One of `directiveSlugs`. */
 export type DirectiveSlug = (typeof directiveSlugs)[number];
 
 /** The first fault of a set. */
 export interface DirectiveFault {
+  /** What is wrong, in a fixed word; see the table in docs/DIRECTIVES.md. */
   readonly slug: DirectiveSlug;
   /** Which directive, from 0; -1 when it is the set itself. */
   readonly index: number;

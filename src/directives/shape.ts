@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { directivesMax, kindNumber } from '../diagnosis/compiled-directives.js';
 import type { Directive } from '../diagnosis/directive.js';
 import { diagnosisLevels } from '../diagnosis/levels.js';
+import { argument, integer } from '../shared/checks.js';
 import { type DirectiveFault, type DirectiveSlug, directiveSlugs } from './fault.js';
 
 /** No directive lasts longer. */
@@ -10,6 +11,13 @@ const charsMax = 64;
 
 /** The names of an application's kinds of record, with their numbers. */
 export type Kinds = Readonly<Record<string, number>>;
+
+/** Throws for what can't be names: undefined is none. */
+export function checkKinds(kinds: unknown): void {
+  if (kinds === undefined) return;
+  if (typeof kinds !== 'object' || kinds === null) throw argument('kinds', 'an object of numbers');
+  for (const [name, number] of Object.entries(kinds)) integer(`kinds.${name}`, number, 0, 0xffff);
+}
 
 /** How times are given: relative or absolute and in the future, or absolute only and perhaps over. */
 export type TimeForm = 'asked' | 'kept';

@@ -1,8 +1,12 @@
 import type { Directive, DirectiveStore } from '../diagnosis/directive.js';
 import { AckgateError } from '../errors.js';
 
+/** On which condition a set is published. */
 export interface PublishOptions {
-  /** Only if this is still the revision in force; otherwise `ERR_ACKGATE_DIRECTIVES_STALE`, and nothing changes. */
+  /**
+   * Only if this is still the revision in force, 0 for none; otherwise `ERR_ACKGATE_DIRECTIVES_STALE`, and nothing changes
+   * (default: whatever is in force).
+   */
   readonly ifRevision?: number;
 }
 

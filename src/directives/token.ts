@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { LevelGrant } from '../diagnosis/api.js';
 import { diagnosisLevels } from '../diagnosis/levels.js';
 import { AckgateError } from '../errors.js';
+import { checkKeys, optionalFunction } from '../shared/checks.js';
 
 /** A secret shared by those who sign and those who verify: at least 16 bytes; a text counts in UTF-8. */
 export type TokenKey = string | Uint8Array;
@@ -11,8 +12,9 @@ export type TokenKey = string | Uint8Array;
 export interface TokenClaims {
   /** Name of the key it is signed with, 1 … 64 characters. */
   readonly kid: string;
+  /** The level that the session is raised to. */
   readonly level: 'shape' | 'timing' | 'capture';
-  /** Unix seconds, at most an hour ahead; at this instant it is over. */
+  /** When it ends: unix seconds, at most an hour ahead; at this instant it is over. */
   readonly exp: number;
   /** The only instance that may take it, 1 … 256 characters; without it, each one that knows the key. */
   readonly instance?: string;
@@ -50,12 +52,16 @@ export function signToken(claims: TokenClaims, key: TokenKey): string {
   return `${payload.toString('hex')}.${signatureOf(payload, secretOf(key, 'key')).toString('hex')}`;
 }
 
+/** What tokens are verified by. */
 export interface TokenVerifierOptions {
-  /** The keys by their names. Rotating: add the new one everywhere, sign with it, take the old one away. None: no token is good. */
+  /**
+   * The keys by their names (default none: no token is good). Rotating: add the new one everywhere, sign with it, take the
+   * old one away.
+   */
   readonly keys?: Readonly<Record<string, TokenKey>>;
-  /** Who we are, for tokens that are bound to an instance. */
+  /** Who we are, for tokens that are bound to an instance (default: nobody, and no such token is taken). */
   readonly instance?: string;
-  /** Unix milliseconds (default `Date.now`). */
+  /** The time in unix milliseconds (default `Date.now`). */
   readonly now?: () => number;
 }
 
@@ -65,13 +71,15 @@ export class TokenVerifier {
   readonly #instance: string | undefined;
   readonly #now: () => number;
 
-  /** @throws ERR_ACKGATE_INVALID_ARGUMENT for a key that is too short */
-  constructor({ keys = {}, instance, now = Date.now }: TokenVerifierOptions = {}) {
+  /** @throws ERR_ACKGATE_INVALID_ARGUMENT, such as for a key that is too short; ERR_ACKGATE_UNKNOWN_OPTION */
+  constructor(options: TokenVerifierOptions = {}) {
+    checkKeys('verifier options', options, ['keys', 'instance', 'now']);
+    const { keys = {}, instance, now } = options;
     for (const [kid, key] of Object.entries(keys)) {
       this.#keys.set(kid, secretOf(key, `keys[${JSON.stringify(kid)}]`));
     }
     this.#instance = instance;
-    this.#now = now;
+    this.#now = optionalFunction('now', now) ?? Date.now;
   }
 
   /** What it grants, or null. The payload is not looked at before its signature is known to be right. */

@@ -1,18 +1,23 @@
 import type { Directive, DirectiveSnapshot } from '../diagnosis/directive.js';
+import { checkedIfRevision, checkKeys, optionalFunction } from '../shared/checks.js';
 import { Listeners } from '../shared/listeners.js';
 import type { KeptText, TextSource } from '../shared/text-source.js';
-import { WatchedText, type WatchOptions } from '../shared/watched-text.js';
+import { WatchedText, type WatchOptions, watchKeys } from '../shared/watched-text.js';
 import { decodeKept } from './decode.js';
 import { encodeKeptDirectives } from './encode.js';
 import { directivesError } from './fault.js';
-import type { Kinds } from './shape.js';
+import { checkKinds, type Kinds } from './shape.js';
 import { checkedDirectives, emptySnapshot, snapshotOf } from './snapshot.js';
 import { type PublishableStore, type PublishOptions, staleError } from './store.js';
 
+/** How a `WatchedStore` asks its source, and what it checks a set by. */
 export interface WatchedStoreOptions extends WatchOptions {
-  /** As for `decodeDirectives`. */
+  /**
+   * The application's names for its kinds of record (default none: they are called by their numbers, `"0"` to
+   * `"65535"`). A directive for another name is refused.
+   */
   readonly kinds?: Kinds;
-  /** Unix milliseconds (default `Date.now`). */
+  /** The time in unix milliseconds (default `Date.now`). */
   readonly now?: () => number;
 }
 
@@ -32,9 +37,11 @@ export class WatchedStore implements PublishableStore {
 
   /** Begins at once; until the first reading nothing is on. `await refresh()` waits for it. */
   constructor(source: TextSource, options: WatchedStoreOptions = {}) {
-    const { kinds = {}, now = Date.now, ...watch } = options;
+    checkKeys('store options', options, ['kinds', 'now', ...watchKeys]);
+    const { kinds = {}, now, ...watch } = options;
+    checkKinds(kinds);
     this.#kinds = kinds;
-    this.#now = now;
+    this.#now = optionalFunction('now', now) ?? Date.now;
     const reading = {
       what: 'the directives',
       empty: emptySnapshot,
@@ -44,6 +51,7 @@ export class WatchedStore implements PublishableStore {
     this.#text = new WatchedText(source, reading, watch);
   }
 
+  /** The set in force: what was read last that is one. */
   load(): DirectiveSnapshot {
     return this.#text.value;
   }
@@ -53,10 +61,12 @@ export class WatchedStore implements PublishableStore {
     return this.#text.ageMs;
   }
 
+  /** What went wrong when the source was last read or watched; null when nothing did. */
   get lastError(): Error | null {
     return this.#text.lastError;
   }
 
+  /** `listener` is called when another set has come into force. Returns a function that ends this. */
   onChange(listener: () => void): () => void {
     return this.#listeners.add(listener);
   }
@@ -71,7 +81,8 @@ export class WatchedStore implements PublishableStore {
    *
    * @throws what the source throws, and as told in `PublishableStore`
    */
-  async publish(directives: readonly Directive[], { ifRevision }: PublishOptions = {}): Promise<number> {
+  async publish(directives: readonly Directive[], options: PublishOptions = {}): Promise<number> {
+    const ifRevision = checkedIfRevision(options);
     this.#text.checkWritable(ifRevision);
     const checked = checkedDirectives(directives, { kinds: this.#kinds, now: this.#now });
     const revision = await this.#text.write(encodeKeptDirectives(checked), ifRevision);
@@ -84,6 +95,7 @@ export class WatchedStore implements PublishableStore {
     return this.#text.close();
   }
 
+  /** As `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -1,3 +1,4 @@
+import { uringRemedy } from '../egress/probe.js';
 import type { Policy } from '../policy/index.js';
 import type { Limits, Readings } from './readings.js';
 
@@ -35,7 +36,9 @@ export interface Diagnosis {
   /** Limit on locked memory, in bytes; `exempt` when it doesn't bind this process. */
   memlock: Limits & { exempt: boolean | null };
   seccomp: 'none' | 'strict' | 'filter' | 'unknown';
-  /** `kernel.io_uring_disabled`; null where the kernel has no such switch. */
+  /** `/proc` can be read; without it limits and the causes of a refusal are not known. */
+  proc: boolean;
+  /** `kernel.io_uring_disabled`; null where the kernel has no such switch, or `/proc` can't be read. */
   ioUringDisabled: number | null;
   fds: Limits & { open: number | null; needed: number; enough: boolean | null };
   policy: { text: string; unbounded: boolean } | null;
@@ -78,12 +81,13 @@ export function diagnose(found: Readings, asked: Asked): Diagnosis {
     posix: { usable: usable.posix, cause: found.posixFault },
     memlock: { ...found.memlockBytes, exempt: found.memlockExempt },
     seccomp: seccompWord(found.surroundings.seccomp),
+    proc: found.surroundings.proc,
     ioUringDisabled: found.surroundings.disabled,
     fds: { ...found.fds, open: found.fdsOpen, needed, enough: reaches(found.fds, needed) },
     policy: asked.policy && { text: asked.policy.toString(), unbounded: isUnbounded(asked.policy) },
     advice: [],
   };
-  diagnosis.advice = advise(diagnosis, asked, found.uring?.stage ?? '');
+  diagnosis.advice = advise(diagnosis, asked, found);
   return diagnosis;
 }
 
@@ -125,7 +129,7 @@ function isUnbounded(policy: Policy): boolean {
   return policy.evaluate([{ inMemory: null, persisted: 0 }]).durablePos === Number.POSITIVE_INFINITY;
 }
 
-function advise(diagnosis: Diagnosis, asked: Asked, ringStage: string): string[] {
+function advise(diagnosis: Diagnosis, asked: Asked, found: Readings): string[] {
   const { addon, uring, posix, memlock, fds, cpus } = diagnosis;
   const advice: string[] = [];
   if (diagnosis.policy?.unbounded) {
@@ -136,23 +140,21 @@ function advise(diagnosis: Diagnosis, asked: Asked, ringStage: string): string[]
   }
   if (!addon.usable) {
     advice.push(
-      'without the addon nothing can be sent: build it with npm run setup, or npx node-gyp rebuild',
+      'without the addon nothing can be sent; journal, policy and simulator work without it. What to do is said above',
     );
     return advice;
   }
   if (!posix.usable) advice.push(`plain sends do not work: ${posix.cause}`);
   if (!uring.usable && asked.backend !== 'posix') {
-    const remedy =
-      ringStage === 'build'
-        ? 'install liburing-dev 2.3 or newer and build the addon again with npm run setup'
-        : 'remove the cause named above';
+    const { errno, stage } = found.uring ?? { errno: 0, stage: '' };
+    const remedy = uringRemedy(errno, stage, found.surroundings);
     advice.push(`to get io_uring, ${remedy}; plain sends do the same work for more CPU time per response`);
   }
   if (uring.usable && uring.entries < asked.ringEntries) {
     advice.push(
       `the ring has ${amount(uring.entries)} entries instead of ${amount(asked.ringEntries)}, so that a flush to more ` +
         `connections than that takes several system calls: raise the limit on locked memory (now ` +
-        `${amount(memlock.soft)} bytes) with ulimit -l`,
+        `${amount(memlock.soft)} bytes) with ulimit -l (LimitMEMLOCK= in a systemd unit)`,
     );
   }
   if (uring.usable && !uring.features.some((name) => name.endsWith('_TASKRUN') || name === 'SQPOLL')) {
@@ -163,6 +165,12 @@ function advise(diagnosis: Diagnosis, asked: Asked, ringStage: string): string[]
       `${amount(asked.connections)} attached sockets take ${amount(fds.needed)} file descriptors and ` +
         `${amount(fds.soft)} are allowed: raise the limit with ulimit -n (LimitNOFILE= in a systemd unit), or lower ` +
         'the option connections',
+    );
+  }
+  if (!diagnosis.proc && found.platform === 'linux') {
+    advice.push(
+      '/proc cannot be read, so that the limit on locked memory and what forbids io_uring are not known: mount it ' +
+        '(mount -t proc proc /proc), or let this process read it',
     );
   }
   if (uring.usable && cpus >= sqpollCpusMin) {

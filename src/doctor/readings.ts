@@ -55,9 +55,16 @@ export function takeReadings(ringEntries: number, connections: number): Readings
     surroundings,
     memlockBytes: limitsIn(limits, 'Max locked memory'),
     memlockExempt: hasCapability(read('/proc/self/status'), capIpcLock),
-    fds: limitsIn(limits, 'Max open files'),
+    fds: limits === '' && addonFault === null ? addonFdLimits() : limitsIn(limits, 'Max open files'),
     fdsOpen: openFds(),
   };
+}
+
+/** Where there is no `/proc`. */
+function addonFdLimits(): Limits {
+  const { soft, hard } = nativeAddon().fdLimits();
+  const limitOf = (value: number): Limit => (value === Number.POSITIVE_INFINITY ? 'unlimited' : value);
+  return { soft: limitOf(soft), hard: limitOf(hard) };
 }
 
 function makePosixSender(): void {

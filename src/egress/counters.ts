@@ -1,7 +1,27 @@
+import { everyOf } from '../shared/every-of.js';
 import { powerOfFour } from '../shared/power-of-four.js';
 
+/** Why a connection was dropped by the stage. */
+export type DropReason =
+  /** The kernel took no more for its client (megabytes, as `kernelSendBufferBytes` says), and its buffer of 64 KiB was full. */
+  | 'overflow'
+  /** The kernel took nothing for its client for too long. */
+  | 'blocked'
+  /** Its client has reset it, or is gone. */
+  | 'reset'
+  /** The kernel refused a send; `errno` says why. */
+  | 'send-error'
+  /** A later primary has taken over. */
+  | 'fenced'
+  /** The stage was closed, and the drain time was over. */
+  | 'drain-timeout'
+  /** It was disconnected, or its socket destroyed, before all that was released for it had gone. */
+  | 'disconnected'
+  /** The stage has failed. */
+  | 'stage-failed';
+
 /** Order of the reasons where they are numbers: in shared memory and in the counters. Only ever appended to. */
-export const dropReasons = [
+export const dropReasons = everyOf<DropReason>()([
   'overflow',
   'blocked',
   'reset',
@@ -10,10 +30,7 @@ export const dropReasons = [
   'drain-timeout',
   'disconnected',
   'stage-failed',
-] as const;
-
-/** Why a connection was dropped by the stage. */
-export type DropReason = (typeof dropReasons)[number];
+]);
 
 export const Drop = {
   overflow: 0,

@@ -1,6 +1,6 @@
 import { AckgateError } from '../errors.js';
 import { PosixSender } from './posix-sender.js';
-import { explainUring } from './probe.js';
+import { explainUring, readUringSurroundings, uringRemedy } from './probe.js';
 import type { Sender, SenderOptions } from './sender.js';
 import { isNativeSenderError } from './sender-tables.js';
 import { UringSender } from './uring-sender.js';
@@ -23,11 +23,13 @@ export function createSender(backend: 'auto' | 'uring' | 'posix', options: Sende
     return { sender: new UringSender(options), fallback: null };
   } catch (error) {
     if (!isNativeSenderError(error) || error.stage === 'options') throw wrapped(error);
-    const why = explainUring(error.errno, error.stage);
+    const around = readUringSurroundings();
+    const why = explainUring(error.errno, error.stage, around);
     if (backend === 'uring') {
+      const remedy = uringRemedy(error.errno, error.stage, around);
       throw new AckgateError(
         'ERR_ACKGATE_URING_UNAVAILABLE',
-        `backend 'uring' cannot be used: ${why}. Take backend 'auto' or 'posix', or remove the cause.`,
+        `backend 'uring' cannot be used: ${why}. Take backend 'auto' or 'posix'; or, to get io_uring, ${remedy}.`,
         { cause: error },
       );
     }

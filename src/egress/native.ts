@@ -1,6 +1,9 @@
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AckgateError } from '../errors.js';
+import { explainAddonFault } from './addon-fault.js';
 import * as contract from './sender.js';
 
 /** Everything that the addon exports. Functions that return a descriptor or 0 return a negative errno on failure. */
@@ -85,23 +88,22 @@ export function nativeAddon(): NativeAddon {
 
 function load(): NativeAddon {
   const require = createRequire(import.meta.url);
+  const folder = fileURLToPath(new URL('../..', import.meta.url));
   let addon: NativeAddon;
   try {
-    addon = require('node-gyp-build')(fileURLToPath(new URL('../..', import.meta.url))) as NativeAddon;
+    addon = require('node-gyp-build')(placeOf(folder)) as NativeAddon;
   } catch (cause) {
-    throw new AckgateError(
-      'ERR_ACKGATE_ADDON_MISSING',
-      `the native addon of ackgate could not be loaded: ${firstLine(cause)}. Build it with \`npx node-gyp rebuild\` ` +
-        'in the package (needs a C++17 compiler, make and Python); policy and simulator work without it.',
-      { cause },
-    );
+    throw new AckgateError('ERR_ACKGATE_ADDON_MISSING', explainAddonFault(cause, folder), { cause });
   }
   checkLayout(addon.layout);
   return addon;
 }
 
-function firstLine(cause: unknown): string {
-  return (cause instanceof Error ? cause.message : String(cause)).split('\n', 1)[0];
+/** The folder to look in: what was built from source, beside its binding.gyp, comes before what was shipped. */
+function placeOf(folder: string): string {
+  const native = join(folder, 'native');
+  const built = existsSync(join(native, 'build/Release/ackgate.node'));
+  return built && !process.env.PREBUILDS_ONLY ? native : folder;
 }
 
 /** Both languages declare the layout; a binary from other sources would read requests as something else. */
@@ -113,7 +115,7 @@ export function checkLayout(native: Readonly<Record<string, number>> | undefined
     throw new AckgateError(
       'ERR_ACKGATE_ADDON_LAYOUT',
       `the native addon was built from other sources (${different.join(', ')} differ). ` +
-        'Build it again with `npx node-gyp rebuild`.',
+        'Build it again with `npx node-gyp rebuild -C native` in the package (docs/BUILDING.md).',
     );
   }
 }

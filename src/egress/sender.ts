@@ -62,7 +62,14 @@ export interface Sender {
   destroy(deadlineMs: number): number;
 }
 
-export type Backend = 'uring' | 'posix' | 'simulated';
+/** What sends. */
+export type Backend =
+  /** io_uring. */
+  | 'uring'
+  /** Plain sends. */
+  | 'posix'
+  /** None: a simulation. */
+  | 'simulated';
 
 /** Everything that a real sender is made from. */
 export interface SenderOptions {

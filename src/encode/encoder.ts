@@ -8,10 +8,10 @@ import { loadDefault } from '../shared/load-default.js';
  */
 export interface Encoder {
   /** Largest body that `encode` ever writes, in bytes, 1 … 65,536 less framing. */
-  readonly maxBodyBytes: number;
+  readonly bodyBytesMax: number;
   /**
    * Writes the body to `out[0 …]` and returns its length. `out` is the same array at every call and exactly
-   * `maxBodyBytes` long: what is written past it is lost. A length that does not fit, or an exception, is logged
+   * `bodyBytesMax` long: what is written past it is lost. A length that does not fit, or an exception, is logged
    * and counted, and the record has no answer but its end-of-batch frame.
    */
   encode(record: RecordView, out: Uint8Array): number;
@@ -27,14 +27,14 @@ export function checkEncoder(value: unknown, what: string): Encoder {
   if (typeof encoder?.encode !== 'function') {
     throw new AckgateError(
       'ERR_ACKGATE_ENCODER_MODULE',
-      `${what} must be an encoder: { maxBodyBytes, encode() }`,
+      `${what} must be an encoder: { bodyBytesMax, encode() }`,
     );
   }
-  const { maxBodyBytes } = encoder;
-  if (!Number.isInteger(maxBodyBytes) || !(maxBodyBytes! >= 1) || maxBodyBytes! > encoderBodyBytesMax) {
+  const { bodyBytesMax } = encoder;
+  if (!Number.isInteger(bodyBytesMax) || !(bodyBytesMax! >= 1) || bodyBytesMax! > encoderBodyBytesMax) {
     throw new AckgateError(
       'ERR_ACKGATE_ENCODER_MODULE',
-      `maxBodyBytes of ${what} must be an integer from 1 to ${encoderBodyBytesMax}, got ${String(maxBodyBytes)}`,
+      `bodyBytesMax of ${what} must be an integer from 1 to ${encoderBodyBytesMax}, got ${String(bodyBytesMax)}`,
     );
   }
   return encoder as Encoder;

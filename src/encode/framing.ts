@@ -3,13 +3,18 @@ import { loadDefault } from '../shared/load-default.js';
 
 /** First byte of a control body. Application bodies start with `applicationTagMin` or above. */
 export const ControlTag = {
+  /** Nothing else was sent for a while; the connection is alive. */
   heartbeat: 0x01,
+  /** That was the last answer to a request. */
   endOfBatch: 0x02,
+  /** Reserved: the engine could not answer. The stage never sends it. */
   engineError: 0x03,
+  /** The server takes no more at the moment: `Stage.busy`. */
   serverBusy: 0x04,
-  /** Followed by one byte of reason. */
+  /** The connection is about to end, or the client is to go. Followed by one byte of reason. */
   disconnect: 0x05,
 } as const;
+/** The lowest first byte for bodies of the application's own, 0x10: those below are control bodies. */
 export const applicationTagMin = 0x10;
 
 /**
@@ -21,10 +26,13 @@ export interface Framing {
   readonly headerBytes: number;
   /** Writes the header of a frame with `bodyBytes` bytes of body at `target[at …]`. */
   writeHeader(target: Uint8Array, at: number, bodyBytes: number): void;
-  /** Whole control frames, header included. */
+  /** The whole frame of a heartbeat, header included, at most 32 bytes. */
   readonly heartbeat: Uint8Array;
+  /** The same for the end of a batch: the last answer to a request went before it. */
   readonly endOfBatch: Uint8Array;
+  /** The same for the server-busy notice. */
   readonly serverBusy: Uint8Array;
+  /** Makes the frame that says why a connection ends. `reason`: 0 … 255. */
   disconnect(reason: number): Uint8Array;
 }
 

@@ -1,9 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { frame, lengthPrefixFraming } from '../encode/framing.js';
+import { atMost } from '../shared/at-most.js';
 import { checkInteger } from './checks.js';
 import { type ClientOptions, FramedClient } from './framed-client.js';
 import { noise } from './noise.js';
-import { within } from './within.js';
 
 /** The largest length that a header can hold. */
 const u32Max = 2 ** 32 - 1;
@@ -83,7 +83,7 @@ export class FaultClient extends FramedClient {
     while (taken < frames && performance.now() < until) {
       const count = Math.min(perPiece, frames - taken);
       const sent = this.send(piece.subarray(0, one.length * count));
-      if (!(await within(until - performance.now(), sent))) break;
+      if (!(await atMost(until - performance.now(), sent))) break;
       taken += count;
       // A kernel with room takes each piece in the same turn, and nothing else in the process would ever run.
       await turn();

@@ -1,8 +1,8 @@
 import { applicationTagMin, frame, lengthPrefixFraming } from '../encode/framing.js';
+import { atMost } from '../shared/at-most.js';
 import type { Random } from '../sim/random.js';
 import type { FaultClient } from './fault-client.js';
 import { noise } from './noise.js';
-import { within } from './within.js';
 
 /** What a fault is made of, and how far it goes. */
 export interface FaultSetting {
@@ -14,7 +14,9 @@ export interface FaultSetting {
   timeMsMax: number;
 }
 
+/** One way to misbehave. */
 export interface Fault {
+  /** Its name, for reports; no other fault has it. */
   readonly name: string;
   /**
    * Misbehaves, and resolves; leaves the client as it then is, for the caller to watch and to close. Everything that is
@@ -134,6 +136,6 @@ export const faults: readonly Fault[] = Object.entries(runs).map(([name, misbeha
   async run(client, random, setting = {}) {
     const whole = { ...defaults, ...setting };
     // A server that doesn't read would otherwise hold up whoever waits for the fault.
-    await within(whole.timeMsMax, misbehave(client, random, whole));
+    await atMost(whole.timeMsMax, misbehave(client, random, whole));
   },
 }));

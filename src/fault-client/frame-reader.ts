@@ -1,7 +1,7 @@
 import { lengthPrefixFraming } from '../encode/framing.js';
 
 /** Longest body that a client takes for a frame: a header that promises more is the server's mistake. 64 MiB. */
-export const receivedBodyBytesMax = 64 * 1024 * 1024;
+const receivedBodyBytesMax = 64 * 1024 * 1024;
 
 const { headerBytes } = lengthPrefixFraming;
 

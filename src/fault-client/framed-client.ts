@@ -1,14 +1,16 @@
 import { setMaxListeners } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { frame, lengthPrefixFraming } from '../encode/framing.js';
+import { timerMsMax } from '../shared/timer-ms-max.js';
 import { Random } from '../sim/random.js';
 import { checkInteger } from './checks.js';
 import { FrameReader } from './frame-reader.js';
 import { type Ending, Inbox } from './inbox.js';
 import { ReadPace } from './read-pace.js';
-import { timerMsMax } from './within.js';
 
+/** Where a client connects to, and how. */
 export interface ClientOptions {
+  /** The server's TCP port. */
   port: number;
   /** Default: `127.0.0.1`. */
   host?: string;
@@ -38,6 +40,7 @@ export class FramedClient {
   readonly ended: Promise<Ending>;
   /** Resolves when the socket is closed, and no timer of the client is left. */
   readonly closed: Promise<void>;
+  /** Everything that the client draws comes from it, and so from its seed. */
   readonly random: Random;
   /** For its own connection; the server sees it as the remote port. */
   readonly localPort: number = 0;
@@ -147,6 +150,7 @@ export class FramedClient {
     });
   }
 
+  /** `send` of a whole frame: the body behind its length. */
   sendFrame(body: Uint8Array): Promise<boolean> {
     return this.send(frame(lengthPrefixFraming, body));
   }

@@ -8,6 +8,7 @@ export type Ending = 'end' | 'reset' | 'error' | 'left';
 /** There is no frame to be had. */
 export class NoFrameError extends Error {
   override readonly name = 'NoFrameError';
+  /** The same for every reason; see `why`. */
   readonly code = 'ERR_NO_FRAME';
   /** `timeout`: one may still come. `malformed`: the server's header makes no sense. Otherwise how it ended. */
   readonly why: Ending | 'timeout' | 'malformed';

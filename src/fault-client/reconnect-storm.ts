@@ -1,8 +1,9 @@
+import { atMost } from '../shared/at-most.js';
 import { checkInteger } from './checks.js';
 import { FaultClient } from './fault-client.js';
 import type { ClientOptions } from './framed-client.js';
-import { within } from './within.js';
 
+/** How many connections, and what each does. */
 export interface StormOptions extends Omit<ClientOptions, 'signal' | 'seed'> {
   /** Tried in all, one after another and `concurrency` at a time. */
   connections: number;
@@ -18,6 +19,7 @@ export interface StormOptions extends Omit<ClientOptions, 'signal' | 'seed'> {
   seed?: number;
 }
 
+/** What became of the connections of a storm. */
 export interface StormCounts {
   /** `ended` + `reset` + `left` + `failed` of them, by how they went. */
   connected: number;
@@ -56,7 +58,7 @@ export async function reconnectStorm(options: StormOptions): Promise<StormCounts
     if (client === undefined) return;
     counts.connected++;
     try {
-      await within(timeMsMax, behaviour(client, index), signal);
+      await atMost(timeMsMax, behaviour(client, index), signal);
     } catch (why) {
       count(counts.errors, why);
     }

@@ -1,6 +1,6 @@
-import { AckgateError, AckgateRangeError } from '../errors.js';
+import { AckgateRangeError } from '../errors.js';
 import { sequenceError } from '../ring/producer.js';
-import { argument, integer } from '../shared/checks.js';
+import { argument, checkKeys, integer } from '../shared/checks.js';
 import { describe } from '../shared/describe.js';
 
 /**
@@ -16,9 +16,9 @@ export interface CursorFrame {
    * another history. Within one epoch what a node has only grows.
    */
   readonly epoch: number;
-  /** Highest wire sequence up to which it has everything in memory … */
+  /** Highest wire sequence up to which it has everything in memory, 0 … 2^53-1. */
   readonly inMemory: number;
-  /** … and on its disk. Having a sequence on disk counts as having it in memory. */
+  /** Highest wire sequence up to which it has everything on its disk, 0 … 2^53-1. Having a sequence on disk counts as having it in memory. */
   readonly persisted: number;
   /** Its failure zone, for policies that count zones; fixed once given. */
   readonly zone?: string;
@@ -42,12 +42,15 @@ export type IngestResult = 'taken' | 'repeated' | 'stale-epoch' | 'ahead';
 
 /** A node as its frames, or calls, have left it. */
 export interface NodeStatus {
+  /** Its name. */
   readonly name: string;
+  /** Its failure zone; null: none was given. */
   readonly zone: string | null;
   /** Part of the view. */
   readonly connected: boolean;
-  /** Effective cursors; 0 while it is not connected. */
+  /** Highest sequence that it has in memory, or on its disk if that is more; 0 while it is not connected. */
   readonly inMemory: number;
+  /** Highest sequence on its disk; 0 while it is not connected. */
   readonly persisted: number;
   /** Of its last frame; null when none ever came. */
   readonly epoch: number | null;
@@ -73,13 +76,7 @@ export function checkCursorFrame(value: unknown): CursorFrame {
     throw argument('frame', `an object { ${keys.join(', ')} }, got ${describe(value)}`);
   }
   // A zone or an epoch that got lost in a slip of the pen would change what the frame means.
-  const unknown = Object.keys(value).find((key) => !keys.includes(key as never));
-  if (unknown !== undefined) {
-    throw new AckgateError(
-      'ERR_ACKGATE_UNKNOWN_OPTION',
-      `unknown field "${unknown}" in frame: known are ${keys.join(', ')}`,
-    );
-  }
+  checkKeys('frame', value, keys);
   const { node, epoch, inMemory, persisted, zone, at } = value as CursorFrame;
   if (typeof node !== 'string' || node === '') throw argument('frame.node', 'a non-empty string');
   if (zone !== undefined && (typeof zone !== 'string' || zone === '')) {

@@ -1,6 +1,7 @@
 import { AckgateError, AckgateRangeError } from '../errors.js';
 import { MAX_CLUSTER_SIZE } from '../policy/index.js';
 import { sequenceError } from '../ring/producer.js';
+import { checkKeys } from '../shared/checks.js';
 import type { Clock } from '../shared/clock.js';
 import { issuedLine } from '../shared/memory.js';
 import type { CursorFrame, IngestResult, NodeStatus } from './cursor-frame.js';
@@ -26,6 +27,7 @@ export interface CursorContext {
 export class PrimaryCursor {
   readonly #context: CursorContext;
 
+  /** @internal Use `Cursors.primary`. */
   constructor(context: CursorContext) {
     this.#context = context;
   }
@@ -58,6 +60,8 @@ export class PrimaryCursor {
   /**
    * The journal has given out sequences up to `seq`. Only needed where replicas can have a sequence on disk before
    * its response was published: it is what a connecting replica is compared with.
+   *
+   * @throws ERR_ACKGATE_SEQUENCE
    */
   issued(seq: number): void {
     checkSequence('seq', seq);
@@ -74,12 +78,14 @@ export class ConnectionCursor {
   readonly #line: number;
   #retired = false;
 
+  /** @internal Use `Cursors.node`. */
   constructor(context: CursorContext, name: string, line: number) {
     this.#context = context;
     this.name = name;
     this.#line = line;
   }
 
+  /** Whether it is in the view. */
   get connected(): boolean {
     return !this.#retired && this.#context.lines.isActive(this.#line);
   }
@@ -89,10 +95,12 @@ export class ConnectionCursor {
    *
    * @param seed.persisted highest sequence on the replica's disk in this primary's history
    * @throws ERR_ACKGATE_REPLICA_AHEAD if the primary never issued that sequence: the replica has a tail of another
-   *   history, which must be cut first. ERR_ACKGATE_CLUSTER_FULL, ERR_ACKGATE_SEQUENCE
+   *   history, which must be cut first. ERR_ACKGATE_CLUSTER_FULL, ERR_ACKGATE_SEQUENCE, ERR_ACKGATE_UNKNOWN_OPTION,
+   *   ERR_ACKGATE_INVALID_ARGUMENT
    */
   connect(seed: { persisted: number }): void {
-    const persisted = seed?.persisted;
+    checkKeys('seed', seed, ['persisted']);
+    const { persisted } = seed;
     checkSequence('persisted', persisted);
     const { lines, names } = this.#context;
     if (this.#retired || names.name(this.#line) !== this.name) throw this.#notConnected('was retired');
@@ -141,7 +149,7 @@ export class ConnectionCursor {
     this.#context.wake();
   }
 
-  /** Disconnects for good and frees the name. Other objects for this node must not be used any more. */
+  /** Disconnects for good and frees the name, for a node that will not come back. Other objects for this node must not be used any more. */
   retire(): void {
     if (this.#retired) return;
     this.disconnect();
@@ -157,10 +165,12 @@ export class ConnectionCursor {
 
 /** The cursors of a stage, on any thread. */
 export class Cursors {
+  /** The primary's own cursor. A journal that drives the stage moves it. */
   readonly primary: PrimaryCursor;
   readonly #context: CursorContext;
   readonly #intake: FrameIntake;
 
+  /** @internal A stage has them: `Stage.cursors`. */
   constructor(context: CursorContext) {
     this.#context = context;
     this.primary = new PrimaryCursor(context);
@@ -173,9 +183,10 @@ export class Cursors {
    * @param options.zone its failure zone, for policies that count zones; fixed once given
    * @throws ERR_ACKGATE_INVALID_ARGUMENT, ERR_ACKGATE_UNKNOWN_OPTION, ERR_ACKGATE_CLUSTER_FULL
    */
-  node(name: string, options: { zone?: string } = {}): ConnectionCursor {
+  node(name: string, options: { readonly zone?: string } = {}): ConnectionCursor {
     const { lines, names } = this.#context;
-    checkNodeOptions(options);
+    // A zone that got lost in a slip of the pen would let one rack count as two.
+    checkKeys('node options', options, nodeKeys);
     const line = names.findOrAdd(name, options.zone, (added, zoneId) => lines.assign(added, zoneId));
     if (line === 0) {
       throw new AckgateError(
@@ -206,6 +217,8 @@ export class Cursors {
   }
 }
 
+const nodeKeys = ['zone'];
+
 /** Highest sequence that the primary has given out, as far as it has said so. */
 export function highestIssued({ lines, highestPublished }: CursorContext): number {
   return Math.max(lines.read(0).persisted, lines.read(issuedLine).persisted, highestPublished());
@@ -217,20 +230,6 @@ export function checkRoom({ lines, names }: CursorContext): void {
   for (let line = 0; line < names.count; line++) if (lines.isActive(line)) connected++;
   if (connected < MAX_CLUSTER_SIZE) return;
   throw new AckgateError('ERR_ACKGATE_CLUSTER_FULL', `${MAX_CLUSTER_SIZE} nodes are connected already`);
-}
-
-function checkNodeOptions(options: unknown): void {
-  if (typeof options !== 'object' || options === null) {
-    throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', 'node options must be an object { zone? }');
-  }
-  // A zone that got lost in a slip of the pen would let one rack count as two.
-  const unknown = Object.keys(options).find((key) => key !== 'zone');
-  if (unknown !== undefined) {
-    throw new AckgateError(
-      'ERR_ACKGATE_UNKNOWN_OPTION',
-      `unknown option "${unknown}" in node options: known is zone`,
-    );
-  }
 }
 
 function checkSequence(name: string, value: unknown): asserts value is number {

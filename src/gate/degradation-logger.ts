@@ -4,12 +4,15 @@ import type { Logger } from '../shared/logger.js';
 /** How long a state must have held before its transition is logged: a flapping replica makes no noise. */
 export const holdNs = 1e9;
 /** Between two reminders while degraded. */
-export const reminderIntervalNs = 5e9;
+const reminderIntervalNs = 5e9;
 
-/** What every log line of the degradation logger says. */
+/** How a policy stands: what log lines and events about degradation say. */
 export interface DegradationFields {
+  /** Text of the policy in force. */
   policy: string;
+  /** Its mode; `custom` for a policy of one's own. */
   mode: DurabilityMode | 'custom';
+  /** Nodes whose cursors count, the primary included. */
   connectedNodes: number;
   /** Nodes (or zones) that the unmet clause asks for; when none is unmet, the most that any clause does. */
   neededNodes: number;

@@ -1,15 +1,22 @@
 import type { Worker } from 'node:worker_threads';
 import { AckgateError, AckgateRangeError } from '../errors.js';
+import { wrong } from '../shared/checks.js';
 import { AppendBuffer, wakeWriter } from './append-buffer.js';
 import { Driving, type WriterAnswer } from './driving.js';
 import { recordBytes } from './format.js';
-import { type DrivenStage, type Journal, type JournalRecord, journalFull } from './journal.js';
+import {
+  type DrivenStage,
+  type Journal,
+  type JournalBatch,
+  type JournalRecord,
+  journalFull,
+} from './journal.js';
 import { controlWords, readFailure, readPersisted, readSupersededBy, Word, writeFailure } from './memory.js';
-import { checkSequence, invalid } from './options.js';
+import { checkSequence } from './options.js';
 import { Pausing } from './pausing.js';
 import { Waiters } from './waiters.js';
 
-/** What a journal is made of: a writer that runs on a thread of its own, and what it has found. */
+/** @internal What a journal is made of: a writer that runs on a thread of its own, and what it has found. */
 export interface BufferedJournalParts {
   /** For messages, such as `journal /var/lib/journal`. */
   name: string;
@@ -30,8 +37,11 @@ export interface BufferedJournalParts {
  * the writer does with the records is the subclass's affair; what it says about them is the same for all of them.
  */
 export abstract class BufferedJournal implements Journal {
+  /** This primary's term of office, for `startStage({ epoch })`; 0: there are none, as of a `FileJournal`. */
   readonly epoch: number;
+  /** Resolves with the error when the journal has failed; never rejects, and stays pending while all is well. */
   readonly failed: Promise<AckgateError>;
+  /** @internal */
   protected readonly parts: BufferedJournalParts;
   readonly #words: Int32Array;
   readonly #buffer: AppendBuffer;
@@ -45,6 +55,7 @@ export abstract class BufferedJournal implements Journal {
   #reportFailure!: (error: AckgateError) => void;
   #closed: Promise<void> | null = null;
 
+  /** @internal */
   constructor(parts: BufferedJournalParts) {
     const { memory, worker, ended, lastSequence, epoch } = parts;
     this.parts = parts;
@@ -73,18 +84,23 @@ export abstract class BufferedJournal implements Journal {
     return this.parts.bufferBytes;
   }
 
+  /** Oldest sequence that is kept: where a complete replay starts. */
   abstract get firstSequence(): number;
+  /** The durable records from `from` on (default: the oldest), as far as they are durable at the time of the call. */
   abstract replay(from?: number): Iterable<JournalRecord> | AsyncIterable<JournalRecord>;
 
+  /** Highest sequence given out, 0 before the first. */
   get lastSequence(): number {
     return this.#lastSequence;
   }
 
+  /** Highest sequence that is persisted together with everything before it. Never goes back. */
   get primaryCursor(): number {
     this.#persistedSeen = readPersisted(this.#words, this.#persistedSeen);
     return this.#persistedSeen;
   }
 
+  /** Why the journal has failed, or null. Seen at once, also by a thread that never yields. */
   get failure(): AckgateError | null {
     if (this.#failure === null && Atomics.load(this.#words, Word.failed) !== 0) {
       const reason = readFailure(this.parts.memory);
@@ -102,7 +118,7 @@ export abstract class BufferedJournal implements Journal {
    * Takes a copy of the payload. Costs no system call, unless the writer sleeps.
    *
    * @param payload 0 … `recordBytesMax` bytes
-   * @returns its sequence, or `journalFull` (0) while the writer is a whole buffer behind
+   * @returns its sequence, or `journalFull` (-1) while the writer is a whole buffer behind
    * @throws ERR_ACKGATE_JOURNAL_FAILED, ERR_ACKGATE_SUPERSEDED, ERR_ACKGATE_JOURNAL_CLOSED,
    *   ERR_ACKGATE_JOURNAL_RECORD_TOO_LARGE, ERR_ACKGATE_INVALID_ARGUMENT
    */
@@ -120,12 +136,13 @@ export abstract class BufferedJournal implements Journal {
    * The same for several records, which a crash leaves all or none of.
    *
    * @param batch at least one payload; with 16 bytes of header each, they must fit into the buffer together
+   * @returns the first and the last of their sequences, or `'full'` while the writer is a whole buffer behind
    * @throws as `append`
    */
-  appendBatch(batch: readonly Uint8Array[]): { first: number; last: number } | 'full' {
+  appendBatch(batch: readonly Uint8Array[]): JournalBatch | 'full' {
     this.checkUsable();
     if (!Array.isArray(batch) || batch.length === 0)
-      throw invalid('batch', 'an array of at least one payload', batch);
+      throw wrong('batch', 'an array of at least one payload', batch);
     let bytes = 0;
     for (const payload of batch) {
       this.#checkPayload(payload);
@@ -143,6 +160,13 @@ export abstract class BufferedJournal implements Journal {
     return { first, last: this.#lastSequence };
   }
 
+  /**
+   * From now on moves the primary's cursor of this stage, and those of replicas that the journal knows of. Resolves when
+   * the primary's cursor is where the journal is. One stage for each journal.
+   *
+   * @throws (rejects with) ERR_ACKGATE_CURSOR_REGRESSED when the stage is ahead: it belongs to another journal.
+   *   ERR_ACKGATE_STAGE_CLOSED; ERR_ACKGATE_INVALID_ARGUMENT for a stage that was not started with this journal's epoch
+   */
   async drive(stage: DrivenStage): Promise<void> {
     this.checkUsable();
     this.parts.worker.ref();
@@ -153,6 +177,11 @@ export abstract class BufferedJournal implements Journal {
     }
   }
 
+  /**
+   * Resolves once `primaryCursor` has reached `sequence`, which must have been given out.
+   *
+   * @throws (rejects with) ERR_ACKGATE_SEQUENCE; ERR_ACKGATE_JOURNAL_FAILED or ERR_ACKGATE_SUPERSEDED when it never will
+   */
   whenPersisted(sequence: number): Promise<void> {
     try {
       const hint = `0 … ${this.#lastSequence}, the last one given out`;
@@ -168,6 +197,11 @@ export abstract class BufferedJournal implements Journal {
     return persisted;
   }
 
+  /**
+   * Resolves once everything that was appended before the call is persisted.
+   *
+   * @throws (rejects with) ERR_ACKGATE_JOURNAL_FAILED or ERR_ACKGATE_SUPERSEDED when some of it never will be
+   */
   flush(): Promise<void> {
     return this.whenPersisted(this.#lastSequence);
   }
@@ -206,20 +240,23 @@ export abstract class BufferedJournal implements Journal {
     return this.#closed;
   }
 
+  /** As `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  /** Resolves when there is no pause: at once when there is none now. */
+  /** @internal Resolves when there is no pause: at once when there is none now. */
   protected get pauseOver(): Promise<void> {
     return this.#pausing.over;
   }
 
+  /** @internal */
   protected checkUsable(): void {
     this.checkOpen();
     if (Atomics.load(this.#words, Word.failed) !== 0) throw this.failure!;
   }
 
+  /** @internal */
   protected checkOpen(): void {
     if (this.#closed === null) return;
     throw new AckgateError('ERR_ACKGATE_JOURNAL_CLOSED', `${this.parts.name} is closed`);
@@ -271,7 +308,7 @@ export abstract class BufferedJournal implements Journal {
   }
 
   #checkPayload(payload: Uint8Array): void {
-    if (!(payload instanceof Uint8Array)) throw invalid('payload', 'a Uint8Array', payload);
+    if (!(payload instanceof Uint8Array)) throw wrong('payload', 'a Uint8Array', payload);
     const { recordBytesMax } = this.parts;
     if (payload.length > recordBytesMax)
       throw tooLarge('payload', payload.length, 'recordBytesMax', recordBytesMax);

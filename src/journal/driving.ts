@@ -11,14 +11,18 @@ export interface DriveMessage {
   handle: StageHandle;
 }
 
+/** An error as a writer posts it. */
+export interface ToldError {
+  /** Null: it is not one of ours. */
+  readonly code: string | null;
+  readonly message: string;
+}
+
 /**
  * What every writer posts once it is open: the persisted position has moved, the writer has paused, or the journal has
  * failed; the stage's cursor is where the journal is; the stage can't be driven, and why.
  */
-export type WriterAnswer =
-  | { type: 'moved' }
-  | { type: 'driving' }
-  | { type: 'drive-refused'; code: string | null; message: string };
+export type WriterAnswer = { type: 'moved' } | { type: 'driving' } | ({ type: 'drive-refused' } & ToldError);
 
 interface Beginning {
   settle(): void;

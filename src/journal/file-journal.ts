@@ -45,8 +45,8 @@ export class FileJournal extends BufferedJournal {
     }
   }
 
-  /** @internal Use `FileJournal.open`. */
-  constructor(options: CheckedOptions, lock: DirectoryLock, started: Started) {
+  /** Use `FileJournal.open`. */
+  private constructor(options: CheckedOptions, lock: DirectoryLock, started: Started) {
     const { memory, worker, recovered, ended } = started;
     const { firstSequence, lastSequence } = recovered;
     const pruning = { under: Promise.resolve() as Promise<unknown> };
@@ -71,6 +71,7 @@ export class FileJournal extends BufferedJournal {
     this.#firstSequence = firstSequence;
   }
 
+  /** Oldest sequence that is kept: where a complete replay starts. */
   get firstSequence(): number {
     return this.#firstSequence;
   }

@@ -42,8 +42,8 @@ const fileMagic = { journal: 'ACKGJRNL', segment: 'ACKGSEGM' } as const;
 const groupMagic = 0x50524741; // "AGRP"
 
 /** Bytes that a record takes, header and padding included; always a multiple of 8. */
-export function recordBytes(payloadLength: number): number {
-  return (recordHeaderBytes + payloadLength + recordAlign - 1) & ~(recordAlign - 1);
+export function recordBytes(payloadBytes: number): number {
+  return (recordHeaderBytes + payloadBytes + recordAlign - 1) & ~(recordAlign - 1);
 }
 
 export interface FileHeader {

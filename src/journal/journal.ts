@@ -3,6 +3,7 @@ import type { StageHandle } from '../stage/open-stage.js';
 
 /** One record, as it was appended. */
 export interface JournalRecord {
+  /** Its wire sequence, from 1 on. */
   sequence: number;
   /** A view of a larger buffer that nobody writes any more: keep it as long as you like, copy it to free the rest. */
   payload: Uint8Array;
@@ -13,10 +14,21 @@ export interface JournalRecord {
   goesOn?: boolean;
 }
 
+/** The sequences of a batch of records, which follow on one another. */
+export interface JournalBatch {
+  /** Of the first record. */
+  first: number;
+  /** Of the last record. */
+  last: number;
+}
+
 /** What a journal needs of a stage: `startStage` gives one. */
 export interface DrivenStage {
+  /** Its term of office, which must be the journal's. */
   readonly epoch: number;
+  /** A handle by which the journal's thread opens it. */
   share(): StageHandle;
+  /** Ends its submissions for good: another primary has taken over. */
   fence(newEpoch: number): Promise<void>;
 }
 
@@ -36,7 +48,7 @@ export interface Journal {
    */
   append(payload: Uint8Array): number;
   /** Takes all of the records or none of them; after a crash, too, either all of them are there or none. */
-  appendBatch(batch: readonly Uint8Array[]): { first: number; last: number } | 'full';
+  appendBatch(batch: readonly Uint8Array[]): JournalBatch | 'full';
   /** Oldest sequence that is kept: where a complete replay starts. */
   readonly firstSequence: number;
   /** Highest sequence given out, 0 before the first. */
@@ -77,8 +89,12 @@ export interface Journal {
   drive(stage: DrivenStage): Promise<void>;
   /** Persists everything that was appended, then lets go of everything. */
   close(): Promise<void>;
+  /** As `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** What `append` returns when the buffer is full: no sequence, as these start at 1. */
-export const journalFull = 0;
+/**
+ * What `append` returns when there is no room. It is no sequence, and not 0 either, which a record of the ring has that
+ * waits for nothing: an answer that is published under it by mistake is refused instead of leaving at once.
+ */
+export const journalFull = -1;

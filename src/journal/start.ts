@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { AckgateError, type AckgateErrorCode } from '../errors.js';
+import { explainNoThread } from '../shared/no-thread.js';
 import { ensureDirectory } from './files.js';
 import { type DirectoryLock, lockDirectory } from './lock.js';
 import { createMemory, readFailure, writeFailure } from './memory.js';
@@ -61,7 +62,12 @@ function createWorker(options: CheckedOptions, memory: SharedArrayBuffer): Worke
   const { directory, segmentBytes, firstSequence, turns } = options;
   const workerData: WriterData = { directory, memory, segmentBytes, firstSequence, turns, parkMs };
   // None of the process's own flags: those of a script given with --eval would break the worker's module.
-  return new Worker(new URL('./writer.js', import.meta.url), { workerData, execArgv: [], name: 'journal' });
+  try {
+    return new Worker(new URL('./writer.js', import.meta.url), { workerData, execArgv: [], name: 'journal' });
+  } catch (error) {
+    const message = `journal ${directory} can't be opened: its thread can't be started: ${explainNoThread(error)}`;
+    throw new AckgateError('ERR_ACKGATE_JOURNAL_FAILED', message, { cause: error });
+  }
 }
 
 function firstMessage(worker: Worker): Promise<OpeningMessage> {

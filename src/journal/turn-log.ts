@@ -1,16 +1,27 @@
+import { integer } from '../shared/checks.js';
+
 const headerBytes = 64;
 const turnDoubles = 3;
+const turnsMax = 2 ** 24;
 
 /** One turn of a journal's writer: a write and an `fdatasync`. Times are of `monotonicNow`. */
 export interface Turn {
+  /** When it began to write, in nanoseconds. */
   readonly beganNs: number;
+  /** When the records were durable, in nanoseconds. */
   readonly endedNs: number;
   /** Last sequence that it made durable. */
   readonly lastSequence: number;
 }
 
-/** Memory for the times of so many turns; those after that are not noted. Give it to a journal as `turns`. */
+/**
+ * Memory for the times of so many turns, 24 bytes each; those after that are not noted. Give it to a journal as `turns`.
+ *
+ * @param turns 1 … 2^24
+ * @throws ERR_ACKGATE_INVALID_ARGUMENT, ERR_ACKGATE_OUT_OF_RANGE
+ */
 export function createTurnLog(turns: number): SharedArrayBuffer {
+  integer('turns', turns, 1, turnsMax);
   return new SharedArrayBuffer(headerBytes + turns * turnDoubles * 8);
 }
 

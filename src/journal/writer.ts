@@ -1,13 +1,14 @@
-import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { monotonicNow } from '../shared/clock.js';
 import type { OpenedStage } from '../stage/open-stage.js';
-import type { DriveMessage, WriterAnswer } from './driving.js';
+import type { ToldError, WriterAnswer } from './driving.js';
 import { fileHeaderBytes, recordSeed } from './format.js';
-import { controlWords, Word, writeFailure, writePersisted } from './memory.js';
+import { controlWords, Word, writeFailure } from './memory.js';
 import { RecordReader } from './record-reader.js';
 import { type Recovered, type Recovery, recover } from './recover.js';
 import { createSegment, SegmentWriter } from './segment-writer.js';
 import { TurnLog } from './turn-log.js';
+import { isCalled, pauseWanted, takeStage, tellPersisted, told } from './writer-thread.js';
 
 /** What the writer is started with. */
 export interface WriterData {
@@ -24,7 +25,7 @@ export interface WriterData {
 /** What the writer posts first. A `code` of null: not an error of ours but of the file system. */
 export type OpeningMessage =
   | { type: 'opened'; recovered: Recovered; journalId: Uint8Array }
-  | { type: 'refused'; code: string | null; message: string };
+  | ({ type: 'refused' } & ToldError);
 
 /** Takes what was appended, makes it durable, says so: all on this thread, so that the engine may be a busy loop. */
 class Writer {
@@ -88,8 +89,7 @@ class Writer {
   /** The stage first: who sees a sequence persisted may rely on the stage having been told. */
   #persisted(): void {
     this.#stage?.cursors.primary.advance(this.#lastSequence);
-    writePersisted(this.#words, this.#lastSequence);
-    if (Atomics.exchange(this.#words, Word.waiting, 0) !== 0) post({ type: 'moved' });
+    tellPersisted(this.#words, this.#lastSequence);
   }
 
   #roll(): void {
@@ -102,32 +102,20 @@ class Writer {
   /** Stops for a while, between two groups, when that is wanted. Appends don't wake it. */
   #pause(): boolean {
     const words = this.#words;
-    const wanted = Atomics.load(words, Word.pausing);
+    const wanted = pauseWanted(words);
     if (wanted === 0) return false;
-    if (Atomics.exchange(words, Word.paused, wanted) !== wanted) post({ type: 'moved' });
     if (Atomics.load(words, Word.driving) === 0) {
       Atomics.wait(words, Word.pausing, wanted, this.#data.parkMs);
     }
     return true;
   }
 
-  /** Takes the stage that was posted before the word was set. */
-  async #drive(): Promise<void> {
-    Atomics.store(this.#words, Word.driving, 0);
-    const { handle } = receiveMessageOnPort(parentPort!)!.message as DriveMessage;
-    let stage: OpenedStage | null = null;
-    try {
-      // Loaded only where it is wanted: it needs the native addon, a journal alone does not.
-      stage = (await import('../stage/open-stage.js')).openStage(handle);
+  #drive(): Promise<void> {
+    return takeStage(this.#words, (stage) => {
       // Also with 0: a stage that is ahead of this journal belongs to another one, and would not wait for it.
       stage.cursors.primary.advance(this.#lastSequence);
-    } catch (error) {
-      stage?.close();
-      post({ type: 'drive-refused', ...told(error) });
-      return;
-    }
-    this.#stage = stage;
-    post({ type: 'driving' });
+      this.#stage = stage;
+    });
   }
 
   /** Gives the stage back. */
@@ -138,25 +126,13 @@ class Writer {
   #park(): void {
     const words = this.#words;
     Atomics.store(words, Word.parked, 1);
-    const isWanted =
-      Atomics.load(words, Word.closing) !== 0 ||
-      Atomics.load(words, Word.pausing) !== 0 ||
-      Atomics.load(words, Word.driving) !== 0;
-    if (this.#reader.isEmpty && !isWanted) {
-      Atomics.wait(words, Word.parked, 1, this.#data.parkMs);
-    }
+    if (this.#reader.isEmpty && !isCalled(words)) Atomics.wait(words, Word.parked, 1, this.#data.parkMs);
     Atomics.store(words, Word.parked, 0);
   }
 }
 
 function post(message: OpeningMessage | WriterAnswer): void {
   parentPort!.postMessage(message);
-}
-
-/** An error as it is posted. */
-function told(error: unknown): { code: string | null; message: string } {
-  const { code, message } = error as NodeJS.ErrnoException;
-  return { code: code?.startsWith('ERR_ACKGATE_') === true ? code : null, message };
 }
 
 function open(data: WriterData): Writer | null {

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { descendantsOf, liveProcesses, processStat } from '../shared/process-stat.js';
 
 /** One process. Its number alone is given to another one some day; together with its start it is not. */
 export interface ProcessId {
@@ -7,49 +7,22 @@ export interface ProcessId {
   readonly startTicks: number;
 }
 
-interface Stat extends ProcessId {
-  readonly parent: number;
-  readonly state: string;
-}
-
-/** Null when there is no such process. */
-function readStat(pid: number): Stat | null {
-  let line: string;
-  try {
-    line = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  } catch {
-    return null;
-  }
-  // The second field is the program's name in brackets, and may itself hold spaces and brackets.
-  const fields = line.slice(line.lastIndexOf(')') + 2).split(' ');
-  return { pid, state: fields[0]!, parent: Number(fields[1]), startTicks: Number(fields[19]) };
-}
-
 export function processId(pid: number): ProcessId | null {
-  const stat = readStat(pid);
+  const stat = processStat(pid);
   return stat && { pid, startTicks: stat.startTicks };
 }
 
 /** Whether that very process still runs. One that has ended and was not waited for yet does not. */
 export function isRunning({ pid, startTicks }: ProcessId): boolean {
-  const stat = readStat(pid);
-  return stat !== null && stat.startTicks === startTicks && stat.state !== 'Z' && stat.state !== 'X';
+  const stat = processStat(pid);
+  return stat !== null && stat.startTicks === startTicks && !stat.ended;
 }
 
 /** A process and all that it and its children have started, parents first. */
 export function processTree(root: ProcessId): ProcessId[] {
   if (!isRunning(root)) return [];
-  const children = new Map<number, Stat[]>();
-  for (const name of readdirSync('/proc')) {
-    const stat = /^\d+$/.test(name) ? readStat(Number(name)) : null;
-    if (stat === null || stat.state === 'Z') continue;
-    const siblings = children.get(stat.parent);
-    if (siblings === undefined) children.set(stat.parent, [stat]);
-    else siblings.push(stat);
-  }
-  const tree: ProcessId[] = [root];
-  for (const { pid } of tree) tree.push(...(children.get(pid) ?? []));
-  return tree;
+  const live = liveProcesses();
+  return [root, ...descendantsOf(root.pid, live).map((pid) => ({ pid, ...live.get(pid)! }))];
 }
 
 function signal({ pid }: ProcessId, name: NodeJS.Signals): void {

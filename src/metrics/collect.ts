@@ -1,14 +1,19 @@
 import type { MetricFamily, MetricSample, MetricType, MetricUnit } from './family.js';
-import { checkOptions, type MetricsOptions, tablePrefix } from './options.js';
+import { checkNames, checkOptions, type MetricsOptions, tablePrefix } from './options.js';
 import { checkSources, type MetricsSource, readSources } from './reading.js';
 import { metricFamilies } from './table.js';
 
 /** One metric with its present series. */
 export interface CollectedMetric {
+  /** Name of the metric, with the prefix that was asked for. */
   readonly name: string;
+  /** One sentence on what it says. */
   readonly help: string;
+  /** How it behaves. */
   readonly type: MetricType;
+  /** What its values count. */
   readonly unit: MetricUnit;
+  /** Its series, one or more. */
   readonly samples: readonly MetricSample[];
 }
 
@@ -55,9 +60,10 @@ export class Collector {
  * out. All values are finite numbers; seconds, bytes and counts.
  *
  * @param stage a `Stage`, or what `openStage` gave on another thread
- * @throws ERR_ACKGATE_INVALID_ARGUMENT
+ * @throws ERR_ACKGATE_INVALID_ARGUMENT, ERR_ACKGATE_UNKNOWN_OPTION
  */
 export function collectMetrics(stage: MetricsSource, options: MetricsOptions = {}): CollectedMetric[] {
+  checkNames(options);
   const collector = new Collector(stage, options);
   const samples = collector.collect();
   return collector.families

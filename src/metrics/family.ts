@@ -1,6 +1,7 @@
 import type { StageStatus, StatusField } from '../stage/status.js';
 import type { Reading } from './reading.js';
 
+/** How a metric behaves, in the words of Prometheus. */
 export type MetricType = 'counter' | 'gauge' | 'histogram' | 'summary';
 
 /** `seconds` and `bytes` stand in the name too; other words say what is counted; null: 0 or 1, or a number of its own. */
@@ -18,18 +19,25 @@ export type MetricUnit =
   | 'replies'
   | null;
 
+/** One number of one series. */
 export interface MetricSample {
   /** The family's name; in histograms and summaries with `_bucket`, `_sum` or `_count` after it. */
   readonly name: string;
+  /** Its labels: those of the metric, and those that were asked for. */
   readonly labels: Readonly<Record<string, string>>;
+  /** Finite, in the unit of the metric. */
   readonly value: number;
 }
 
 /** One metric with all of its series. */
 export interface MetricFamily {
+  /** Its name, which begins with `ackgate_`. */
   readonly name: string;
+  /** How it behaves. */
   readonly type: MetricType;
+  /** What its values count. */
   readonly unit: MetricUnit;
+  /** One sentence on what it says. */
   readonly help: string;
   /** Every value that each label can have: nobody outside decides how many series there are. */
   readonly labels: Readonly<Record<string, readonly string[]>>;

@@ -1,15 +1,19 @@
 import { AckgateError } from '../errors.js';
 import { Collector } from './collect.js';
 import type { MetricType, MetricUnit } from './family.js';
-import type { MetricsOptions } from './options.js';
+import { checkNames, type MetricsOptions } from './options.js';
 import type { MetricsSource } from './reading.js';
 
 /** What is needed of the `Meter` of @opentelemetry/api: its types are not, so that nobody has to install it for them. */
 export interface OpenTelemetryMeter {
+  /** Makes an instrument for a number that only grows. */
   createObservableCounter(name: string, options: { description: string; unit: string }): object;
+  /** Makes an instrument for a number that goes up and down. */
   createObservableGauge(name: string, options: { description: string; unit: string }): object;
+  /** Has `callback` called at each collection. */
   // biome-ignore lint/suspicious/noExplicitAny: parameters that any version of the API accepts
   addBatchObservableCallback(callback: (result: any) => void, observables: any[]): void;
+  /** Ends that. */
   // biome-ignore lint/suspicious/noExplicitAny: as above
   removeBatchObservableCallback(callback: (result: any) => void, observables: any[]): void;
 }
@@ -44,7 +48,7 @@ const instrumentsOf: Record<MetricType, { suffix: string; grows: boolean; counts
  *
  * @param meter such as `metrics.getMeter('orders')` of @opentelemetry/api
  * @returns ends this
- * @throws ERR_ACKGATE_INVALID_ARGUMENT
+ * @throws ERR_ACKGATE_INVALID_ARGUMENT, ERR_ACKGATE_UNKNOWN_OPTION
  */
 export function registerOpenTelemetry(
   stage: MetricsSource,
@@ -54,6 +58,7 @@ export function registerOpenTelemetry(
   if (typeof meter?.addBatchObservableCallback !== 'function') {
     throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', 'meter must be a Meter of @opentelemetry/api');
   }
+  checkNames(options);
   const collector = new Collector(stage, options);
   const instruments = new Map<string, object>();
   for (const { name, help, type, unit } of collector.families) {

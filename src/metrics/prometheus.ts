@@ -2,26 +2,33 @@ import { createRequire } from 'node:module';
 import { AckgateError } from '../errors.js';
 import { Collector, type NamedFamily } from './collect.js';
 import type { MetricSample } from './family.js';
-import type { MetricsOptions } from './options.js';
+import { checkNames, type MetricsOptions } from './options.js';
 import type { MetricsSource } from './reading.js';
 
 /** What is needed of prom-client's `Registry`: its types are not, so that nobody has to install it for them. */
 export interface PrometheusRegistry {
+  /** What `Content-Type` has to say of the text. */
   readonly contentType: string;
+  /** The text of one scrape. */
   metrics(): Promise<string>;
+  /** Adds a metric. */
   // biome-ignore lint/suspicious/noExplicitAny: prom-client takes objects of its own classes only, in its types
   registerMetric(metric: any): void;
+  /** The metric of that name; undefined: there is none. */
   getSingleMetric(name: string): unknown;
+  /** Removes the metric of that name. */
   removeSingleMetric(name: string): void;
 }
 
+/** Where the metrics go, and what they are called. */
 export interface PrometheusOptions extends MetricsOptions {
   /** Where the metrics go (default: prom-client's global one). */
-  registry?: PrometheusRegistry;
+  readonly registry?: PrometheusRegistry;
 }
 
 /** The metrics of a stage in a registry of their own. */
 export interface PrometheusExport {
+  /** The new registry; other metrics may be added to it. */
   readonly registry: PrometheusRegistry;
   /** What `Content-Type` has to say of the text. */
   readonly contentType: string;
@@ -98,21 +105,19 @@ class StageMetric {
  * copy of the status block for each scrape. For several stages in one registry, give each a prefix of its own.
  *
  * @returns removes them again
- * @throws ERR_ACKGATE_PEER_MISSING without `registry` where prom-client is not installed; ERR_ACKGATE_INVALID_ARGUMENT,
- *   also when a metric of that name is registered already
+ * @throws ERR_ACKGATE_PEER_MISSING without `registry` where prom-client is not installed; ERR_ACKGATE_UNKNOWN_OPTION;
+ *   ERR_ACKGATE_INVALID_ARGUMENT, also when a metric of that name is registered already
  */
 export function registerPrometheus(stage: MetricsSource, options: PrometheusOptions = {}): () => void {
+  checkNames(options, 'registry');
   const collector = new Collector(stage, options);
   const registry = options.registry ?? loadPromClient().register;
   if (typeof registry?.registerMetric !== 'function') {
-    throw new AckgateError(
-      'ERR_ACKGATE_INVALID_ARGUMENT',
-      'options.registry must be a Registry of prom-client',
-    );
+    throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', 'registry must be a Registry of prom-client');
   }
   const taken = collector.families.find(({ name }) => registry.getSingleMetric(name) !== undefined);
   if (taken !== undefined) {
-    const message = `options.registry has a metric ${taken.name} already: use another prefix or registry`;
+    const message = `registry has a metric ${taken.name} already: use another prefix or registry`;
     throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', message);
   }
   const scrape = new Scrape(collector);
@@ -128,12 +133,14 @@ export function registerPrometheus(stage: MetricsSource, options: PrometheusOpti
 /**
  * The metrics of a stage in a new registry, ready to be served.
  *
- * @throws ERR_ACKGATE_PEER_MISSING where prom-client is not installed; ERR_ACKGATE_INVALID_ARGUMENT
+ * @throws ERR_ACKGATE_PEER_MISSING where prom-client is not installed; ERR_ACKGATE_INVALID_ARGUMENT,
+ *   ERR_ACKGATE_UNKNOWN_OPTION
  */
 export function createPrometheusRegistry(
   stage: MetricsSource,
   options: MetricsOptions = {},
 ): PrometheusExport {
+  checkNames(options);
   const registry = new (loadPromClient().Registry)();
   registerPrometheus(stage, { ...options, registry });
   return { registry, contentType: registry.contentType, metrics: () => registry.metrics() };

@@ -56,15 +56,15 @@ export class BatchWriter {
     return this.#count;
   }
 
-  hasRoom(payloadLength: number): boolean {
-    return this.#end + recordOverheadBytes + payloadLength <= this.bytes.length;
+  hasRoom(payloadBytes: number): boolean {
+    return this.#end + recordOverheadBytes + payloadBytes <= this.bytes.length;
   }
 
   /** Adds a record and returns where its payload is to be put. */
-  add(payloadLength: number, goesOn: boolean): Buffer {
-    this.bytes.writeUInt32LE(goesOn ? payloadLength + goesOnBit : payloadLength, this.#end);
+  add(payloadBytes: number, goesOn: boolean): Buffer {
+    this.bytes.writeUInt32LE(goesOn ? payloadBytes + goesOnBit : payloadBytes, this.#end);
     const start = this.#end + recordOverheadBytes;
-    this.#end = start + payloadLength;
+    this.#end = start + payloadBytes;
     this.#count++;
     return this.bytes.subarray(start, this.#end);
   }

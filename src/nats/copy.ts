@@ -4,6 +4,7 @@ import { AckgateError } from '../errors.js';
 import { cutJournal } from '../journal/cut.js';
 import { FileJournal } from '../journal/file-journal.js';
 import { journalFile } from '../journal/files.js';
+import { journalFull } from '../journal/journal.js';
 import type { DirectoryLock } from '../journal/lock.js';
 import { prepareDirectory } from '../journal/start.js';
 import { checkCut, cutPoint } from './cut-point.js';
@@ -85,7 +86,7 @@ export class Copy {
   append(payloads: readonly Uint8Array[]): boolean {
     const journal = this.#journal!;
     return payloads.length === 1
-      ? journal.append(payloads[0]!) !== 0
+      ? journal.append(payloads[0]!) !== journalFull
       : journal.appendBatch(payloads) !== 'full';
   }
 

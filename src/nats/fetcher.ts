@@ -6,7 +6,7 @@ import { fetchRequestCodec, refusedCodec } from './messages.js';
 import type { ReplicaStream } from './replica-stream.js';
 
 /** How long an answer may take. */
-const answerMs = 2_000;
+const answerTimeoutMs = 2_000;
 /** Before asking once more for what the primary had not on its disk yet, or what there was no room for. */
 const againMs = 10;
 const unansweredMs = 100;
@@ -69,7 +69,7 @@ export class Fetcher {
   async #fetch(followed: Fetchable, from: number): Promise<void> {
     const { node, instance, ask, take, logger, notUnderstood } = this.#options;
     const { term, primaryId } = followed;
-    const data = await ask(primaryId, fetchRequestCodec.encode({ node, instance, from }), answerMs);
+    const data = await ask(primaryId, fetchRequestCodec.encode({ node, instance, from }), answerTimeoutMs);
     if (data === null) {
       await delay(unansweredMs);
       return;
@@ -88,7 +88,7 @@ export class Fetcher {
     }
     const { code, message } = refused;
     if (code !== null) throw new AckgateError(code as AckgateErrorCode, message);
-    logger.warn({ node, from, why: message }, 'what is missing can not be fetched');
+    logger.warn({ node, from, why: message }, "what is missing can't be fetched");
     await delay(refusedMs);
   }
 }

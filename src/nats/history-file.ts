@@ -6,7 +6,7 @@ import { decodeFileHeader } from '../journal/format.js';
 import { describe } from '../shared/describe.js';
 import type { History, Term } from './history.js';
 
-export const historyFile = 'history.json';
+const historyFile = 'history.json';
 const format = 1;
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const keys = ['format', 'lineage', 'terms', 'incarnation', 'ledFrom'];

@@ -4,7 +4,7 @@ import type { History } from './history.js';
 import { decodeHistory } from './history-file.js';
 import { type Joined, type JoinRequest, joinReplyCodec, joinRequestCodec, type Refused } from './messages.js';
 
-const answerMs = 1_000;
+const answerTimeoutMs = 1_000;
 /** Another process of this name may have died a moment ago; one that lives is heard of for longer than that. */
 const twiceMs = 2_000;
 /** A primary is heard of thousands of times a second: it is not asked as often when it says no. */
@@ -59,7 +59,7 @@ export class Joiner {
     const primaryId = whom();
     if (primaryId === null) return;
     const request = joinRequestCodec.encode({ node, instance, zone, clock: wallClock() });
-    const data = await ask(primaryId, request, answerMs);
+    const data = await ask(primaryId, request, answerTimeoutMs);
     if (data === null || whom() !== primaryId) return;
     const answer = readAnswer(data);
     if ('joined' in answer) {

@@ -6,7 +6,13 @@ import { AppendBuffer, wakeWriter } from '../journal/append-buffer.js';
 import { Driving } from '../journal/driving.js';
 import { FileJournal } from '../journal/file-journal.js';
 import { recordBytes } from '../journal/format.js';
-import { type DrivenStage, type Journal, type JournalRecord, journalFull } from '../journal/journal.js';
+import {
+  type DrivenStage,
+  type Journal,
+  type JournalBatch,
+  type JournalRecord,
+  journalFull,
+} from '../journal/journal.js';
 import {
   controlWords,
   createMemory,
@@ -31,6 +37,7 @@ import type { PublisherData, PublisherMessage } from './publisher.js';
 export class NatsJournal implements Journal {
   /** This primary's term of office. */
   readonly epoch: number;
+  /** Resolves with the error when the journal has failed; never rejects, and stays pending while all is well. */
   readonly failed: Promise<AckgateError>;
   readonly #file: FileJournal;
   readonly #memory: SharedArrayBuffer;
@@ -73,8 +80,8 @@ export class NatsJournal implements Journal {
     }
   }
 
-  /** @internal Use `NatsJournal.open`. */
-  constructor(file: FileJournal, { memory, worker, ended, term, name }: Started) {
+  /** Use `NatsJournal.open`. */
+  private constructor(file: FileJournal, { memory, worker, ended, term, name }: Started) {
     this.epoch = term;
     this.#file = file;
     this.#memory = memory;
@@ -100,18 +107,22 @@ export class NatsJournal implements Journal {
     return this.#file.recovered;
   }
 
+  /** Oldest sequence that is kept here: where a complete replay starts. */
   get firstSequence(): number {
     return this.#file.firstSequence;
   }
 
+  /** Highest sequence given out, 0 before the first. */
   get lastSequence(): number {
     return this.#file.lastSequence;
   }
 
+  /** Highest sequence that is on this node's disk together with everything before it. Never goes back. */
   get primaryCursor(): number {
     return this.#file.primaryCursor;
   }
 
+  /** Why the journal has failed, or null. Seen at once, also by a thread that never yields. */
   get failure(): AckgateError | null {
     if (this.#failure === null && Atomics.load(this.#words, Word.failed) !== 0) {
       const isSuperseded = readSupersededBy(this.#words) > 0;
@@ -122,6 +133,7 @@ export class NatsJournal implements Journal {
     return this.#failure ?? this.#file.failure;
   }
 
+  /** As `FileJournal.append`; the record is published to the replicas too. */
   append(payload: Uint8Array): number {
     this.#checkUsable();
     const sequence = this.#file.append(payload);
@@ -133,7 +145,8 @@ export class NatsJournal implements Journal {
     return sequence;
   }
 
-  appendBatch(batch: readonly Uint8Array[]): { first: number; last: number } | 'full' {
+  /** As `FileJournal.appendBatch`; replicas, too, have all of the records or none of them. */
+  appendBatch(batch: readonly Uint8Array[]): JournalBatch | 'full' {
     this.#checkUsable();
     const appended = this.#file.appendBatch(batch);
     if (appended === 'full') return appended;
@@ -148,14 +161,17 @@ export class NatsJournal implements Journal {
     return appended;
   }
 
+  /** As `FileJournal.replay`: from this node's own files. */
   replay(from?: number): IterableIterator<JournalRecord> {
     return this.#file.replay(from);
   }
 
+  /** Resolves once `sequence` is on this node's disk; what replicas have does not count. As `FileJournal.whenPersisted`. */
   whenPersisted(sequence: number): Promise<void> {
     return this.#file.whenPersisted(sequence);
   }
 
+  /** Resolves once everything that was appended before the call is on this node's disk. As `FileJournal.flush`. */
   flush(): Promise<void> {
     return this.#file.flush();
   }
@@ -165,6 +181,7 @@ export class NatsJournal implements Journal {
     return this.#file.pause();
   }
 
+  /** Lets the writer go on. Does nothing when it was not paused. */
   resume(): void {
     this.#file.resume();
   }
@@ -174,6 +191,11 @@ export class NatsJournal implements Journal {
     return this.#file.truncateBefore(sequence);
   }
 
+  /**
+   * As for every journal; the replicas' cursors move too, and once another primary has taken over the stage is fenced.
+   *
+   * @throws (rejects with) as `Journal.drive`
+   */
   async drive(stage: DrivenStage): Promise<void> {
     this.#checkUsable();
     this.#worker.ref();
@@ -187,11 +209,17 @@ export class NatsJournal implements Journal {
     await this.#file.drive(stage);
   }
 
+  /**
+   * Ends the publishing, persists what was appended, and lets go of everything.
+   *
+   * @throws (rejects with) as `FileJournal.close`
+   */
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
   }
 
+  /** As `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

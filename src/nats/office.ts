@@ -19,7 +19,7 @@ import {
 const termSpread = 1_000;
 
 /** How long a node is given to answer. */
-const answerMs = 300;
+const answerTimeoutMs = 300;
 
 /** How long one that has answered is given to promise: its disk has to keep that. */
 const promiseMs = 5_000;
@@ -53,9 +53,9 @@ export async function askEverybody(nats: Connected, subjects: Subjects): Promise
       subject: subjects.primary,
       request: primaryRequestCodec.encode({}),
       decode: primaryReplyCodec.decode,
-      waitMs: answerMs,
+      waitMs: answerTimeoutMs,
     }),
-    askStandings(nats, subjects, { candidate: null }, answerMs),
+    askStandings(nats, subjects, { candidate: null }, answerTimeoutMs),
   ]);
   return { primaries, standings };
 }
@@ -102,7 +102,7 @@ export async function takeOffice(
     expected.filter((name) => !answers.some((answer) => answer.node === name));
   // With nobody expected, who has turned up since is given the time of the first question.
   const promised = await (expected.length === 0
-    ? askStandings(nats, subjects, request, answerMs)
+    ? askStandings(nats, subjects, request, answerTimeoutMs)
     : askStandings(nats, subjects, request, promiseMs, (answers) => silentAmong(answers).length === 0));
   const silent = silentAmong(promised);
   if (silent.length > 0) {
@@ -168,7 +168,7 @@ export function checkStandings({ log, replicas }: Candidate, standings: readonly
   const silent = replicas.filter((name) => !standings.some((standing) => standing.node === name));
   if (silent.length > 0) {
     const message =
-      `${quoted(silent)} did not answer within ${answerMs} ms: start the replica, ` +
+      `${quoted(silent)} did not answer within ${answerTimeoutMs} ms: start the replica, ` +
       'or leave it out of `replicas` if what it has may be lost';
     throw new AckgateError('ERR_ACKGATE_NATS_UNREACHABLE', message);
   }

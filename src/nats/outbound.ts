@@ -73,12 +73,12 @@ export class Outbound {
     const pending = reader.pendingBytes;
     const first = reader.sequence;
     const limit = Math.min(messageBytesMax, this.#options.messageBytesMax());
-    const needed = batchHeaderBytes + recordOverheadBytes + reader.payloadLength;
+    const needed = batchHeaderBytes + recordOverheadBytes + reader.payloadBytes;
     const writer = new BatchWriter(Math.max(needed, Math.min(limit, batchHeaderBytes + pending)));
     let last = first - 1;
     // Where the buffer was full for a moment, sequences are missing: that is where another message begins.
-    while (reader.pendingBytes > 0 && reader.sequence === last + 1 && writer.hasRoom(reader.payloadLength)) {
-      reader.take(writer.add(reader.payloadLength, reader.goesOn));
+    while (reader.pendingBytes > 0 && reader.sequence === last + 1 && writer.hasRoom(reader.payloadBytes)) {
+      reader.take(writer.add(reader.payloadBytes, reader.goesOn));
       last++;
     }
     return { first, last, bytes: writer.seal({ term, primaryId, first, last }) };

@@ -1,13 +1,14 @@
 import { workerData } from 'node:worker_threads';
 import { AckgateError } from '../errors.js';
 import { writeFailure } from '../journal/memory.js';
+import { told } from '../journal/writer-thread.js';
 import { batchHeaderBytes, recordOverheadBytes } from './batch-codec.js';
 import { connectNats } from './connect.js';
 import { writeHistory } from './history-file.js';
 import { subjectsOf } from './messages.js';
 import { takeOffice } from './office.js';
 import { readPromise } from './promise-file.js';
-import { closeConnection, Publisher, type PublisherData, post, told } from './publisher.js';
+import { closeConnection, Publisher, type PublisherData, post } from './publisher.js';
 
 /** In office when this resolves: it is written down, and nobody who answered has more. */
 async function open(data: PublisherData): Promise<Publisher> {

@@ -1,8 +1,9 @@
 import { performance } from 'node:perf_hooks';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
-import type { DriveMessage, WriterAnswer } from '../journal/driving.js';
+import { parentPort } from 'node:worker_threads';
+import type { ToldError, WriterAnswer } from '../journal/driving.js';
 import { controlWords, readPersisted, Word, writeFailure, writeSupersededBy } from '../journal/memory.js';
+import { isCalled, takeStage } from '../journal/writer-thread.js';
 import type { Logger } from '../shared/logger.js';
 import { waitWhile } from '../shared/wait-async.js';
 import type { OpenedStage } from '../stage/open-stage.js';
@@ -31,7 +32,7 @@ export interface PublisherData {
   log: Log;
   takeOver: boolean;
   replicas: readonly string[];
-  clockSkewMaxMs: number;
+  clockSkewMsMax: number;
   bufferBytes: number;
   recordBytesMax: number;
 }
@@ -39,7 +40,7 @@ export interface PublisherData {
 /** What it posts: first that it is open or why not, then what every writer does, and log lines. */
 export type PublisherMessage =
   | { type: 'opened'; term: number }
-  | { type: 'refused'; code: string | null; message: string }
+  | ({ type: 'refused' } & ToldError)
   | { type: 'log'; level: keyof Logger; fields: object; message: string }
   | WriterAnswer;
 
@@ -64,7 +65,7 @@ export class Publisher {
   #isOver = false;
 
   constructor(data: PublisherData, nats: Connected, subjects: Subjects, history: History) {
-    const { memory, fileMemory, directory, node, primaryId, clockSkewMaxMs, bufferBytes, log } = data;
+    const { memory, fileMemory, directory, node, primaryId, clockSkewMsMax, bufferBytes, log } = data;
     const { term } = history.terms.at(-1)!;
     this.#data = data;
     this.#words = controlWords(memory);
@@ -95,7 +96,7 @@ export class Publisher {
       now: () => performance.now(),
     });
     this.#reception = new Reception({
-      ...{ node, primaryId, directory, bufferBytes, clockSkewMaxMs, subjects, history, persisted },
+      ...{ node, primaryId, directory, bufferBytes, clockSkewMsMax, subjects, history, persisted },
       connection: nats.connection,
       fetches: this.#fetches,
       isOver: () => this.#isOver,
@@ -172,26 +173,17 @@ export class Publisher {
     return this.#persistedSeen;
   }
 
-  async #drive(): Promise<void> {
-    Atomics.store(this.#words, Word.driving, 0);
-    const { handle } = receiveMessageOnPort(parentPort!)!.message as DriveMessage;
-    try {
-      const stage = (await import('../stage/open-stage.js')).openStage(handle);
+  #drive(): Promise<void> {
+    return takeStage(this.#words, (stage) => {
       stage.cursors.primary.issued(this.#outbound.last);
       this.#stage = stage;
-      post({ type: 'driving' });
-    } catch (error) {
-      post({ type: 'drive-refused', ...told(error) });
-    }
+    });
   }
 
   async #park(): Promise<void> {
     const words = this.#words;
     Atomics.store(words, Word.parked, 1);
-    const isWanted = Atomics.load(words, Word.closing) !== 0 || Atomics.load(words, Word.driving) !== 0;
-    if (this.#outbound.isIdle && !isWanted) {
-      await waitWhile(words, Word.parked, 1, parkMs);
-    }
+    if (this.#outbound.isIdle && !isCalled(words)) await waitWhile(words, Word.parked, 1, parkMs);
     Atomics.store(words, Word.parked, 0);
   }
 
@@ -216,10 +208,4 @@ export async function closeConnection({ connection }: Connected, isConnected: bo
 
 export function post(message: PublisherMessage): void {
   parentPort!.postMessage(message);
-}
-
-/** An error as it is posted. */
-export function told(error: unknown): { code: string | null; message: string } {
-  const { code, message } = error as NodeJS.ErrnoException;
-  return { code: code?.startsWith('ERR_ACKGATE_') === true ? code : null, message };
 }

@@ -31,7 +31,7 @@ export interface ReceptionOptions {
   readonly primaryId: string;
   readonly directory: string;
   readonly bufferBytes: number;
-  readonly clockSkewMaxMs: number;
+  readonly clockSkewMsMax: number;
   readonly connection: NatsConnection;
   readonly subjects: Subjects;
   readonly history: History;
@@ -60,7 +60,7 @@ export class Reception {
   readonly #refusedLogged = new Set<string>();
 
   constructor(options: ReceptionOptions) {
-    const { node, primaryId, clockSkewMaxMs, history } = options;
+    const { node, primaryId, clockSkewMsMax, history } = options;
     this.#options = options;
     this.#term = history.terms.at(-1)!.term;
     this.#misunderstood = new Misunderstood((fields) =>
@@ -71,7 +71,7 @@ export class Reception {
       now: () => performance.now(),
     });
     this.#roll = new Roll({
-      ...{ node, primaryId, clockSkewMaxMs, term: this.#term },
+      ...{ node, primaryId, clockSkewMsMax, term: this.#term },
       wallClock: () => Date.now(),
       now: () => this.#attended.ms,
     });
@@ -135,7 +135,7 @@ export class Reception {
     } catch (error) {
       const { code = null, message: why } = error as { code?: AckgateErrorCode; message: string };
       if (this.#roll.refuse(node, code, why))
-        this.#options.log('error', { node, code, why }, 'a replica can not be counted');
+        this.#options.log('error', { node, code, why }, "a replica can't be counted");
     }
   }
 

@@ -116,14 +116,14 @@ export class RunningReplica implements Replica {
     ];
   }
 
-  get status(): ReplicaStatus {
+  status(): ReplicaStatus {
     const followed = this.#followed;
     return {
       node: this.#node,
       term: followed?.term ?? null,
       inMemory: followed?.stream.last ?? 0,
       persisted: followed === null ? 0 : (this.#copy.journal?.primaryCursor ?? 0),
-      primaryLast: followed?.stream.primaryLast ?? 0,
+      primaryLastSequence: followed?.stream.primaryLast ?? 0,
     };
   }
 
@@ -276,7 +276,8 @@ export class RunningReplica implements Replica {
       aheadBytesMax,
     );
     this.#followed = { term, primaryId, epoch: this.#copy.history!.incarnation, stream };
-    this.#logger.info({ node, term, last: this.#copy.last, primaryLast: log.last }, 'follows the primary');
+    const fields = { node, term, lastSequence: this.#copy.last, primaryLastSequence: log.last };
+    this.#logger.info(fields, 'follows the primary');
     this.#take(this.#followed, { term, primaryId, first: log.last + 1, last: log.last, records: [] });
     this.#reporter.onAppended();
   }

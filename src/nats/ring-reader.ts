@@ -27,7 +27,7 @@ export class RingReader {
     return readWide(this.#ring, (this.#at + RecordField.sequence) & this.#mask);
   }
 
-  get payloadLength(): number {
+  get payloadBytes(): number {
     return this.#word % batchGoesOn;
   }
 

@@ -15,7 +15,7 @@ export interface RollOptions {
   readonly node: string;
   readonly term: number;
   readonly primaryId: string;
-  readonly clockSkewMaxMs: number;
+  readonly clockSkewMsMax: number;
   /** Unix milliseconds, compared with those of the nodes. */
   wallClock(): number;
   /** Milliseconds in which nodes could be heard; see AttendedTime. */
@@ -122,7 +122,7 @@ export class Roll {
   }
 
   #isOff(skewMs: number): boolean {
-    return !(Math.abs(skewMs) <= this.#options.clockSkewMaxMs);
+    return !(Math.abs(skewMs) <= this.#options.clockSkewMsMax);
   }
 
   /**
@@ -140,7 +140,7 @@ export class Roll {
     const way = skewMs > 0 ? 'ahead of' : 'behind';
     const message =
       `the clock of node "${node}" is ${Math.round(Math.abs(skewMs))} ms ${way} the primary's, ` +
-      `clockSkewMaxMs is ${this.#options.clockSkewMaxMs}: set the clocks`;
+      `clockSkewMsMax is ${this.#options.clockSkewMsMax}: set the clocks`;
     return refusal('ERR_ACKGATE_CLOCK_SKEW', message);
   }
 }

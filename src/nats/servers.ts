@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { AckgateError } from '../errors.js';
-import { argument, boolean, isFunction, text } from '../shared/checks.js';
+import { argument, boolean, checkKeys, isFunction, text } from '../shared/checks.js';
 
 /** How to reach a NATS server, or the servers of one cluster. */
 export interface NatsServers {
@@ -8,28 +8,32 @@ export interface NatsServers {
    * `nats://host:port` or `host:port` of every server that may be tried; several: those of one cluster. `tls://` in one of
    * them requires TLS of all.
    */
-  servers: string | readonly string[];
+  readonly servers: string | readonly string[];
   /**
    * User name, where the server wants one. May also be in the address: `nats://user:password@host`; without a password it
    * is a token there, unless `password` is given.
    */
-  user?: string;
+  readonly user?: string;
   /** Its password, or what gives it. Asked for once, when the connection is opened. */
-  password?: string | (() => string | Promise<string>);
+  readonly password?: string | (() => string | Promise<string>);
   /** A token in the place of user and password. */
-  token?: string;
+  readonly token?: string;
   /** Path of a `.creds` file, in the place of both. */
-  credentialsFile?: string;
+  readonly credentialsFile?: string;
   /** `'require'`: TLS with the system's authorities; or files of the certificates. Default: as the server wants it. */
-  tls?: 'require' | NatsTls;
+  readonly tls?: 'require' | NatsTls;
 }
 
+/** Certificates for TLS, as paths of PEM files. They are looked at when the connection is opened. */
 export interface NatsTls {
-  caFile?: string;
-  certFile?: string;
-  keyFile?: string;
-  /** TLS before anything else, for servers set to `handshake_first`. */
-  handshakeFirst?: boolean;
+  /** Authorities to trust (default: those of the system). */
+  readonly caFile?: string;
+  /** Certificate to show (default: none). */
+  readonly certFile?: string;
+  /** Its private key. */
+  readonly keyFile?: string;
+  /** TLS before anything else, for servers set to `handshake_first` (default false). */
+  readonly handshakeFirst?: boolean;
 }
 
 /** Plain data, so that it can be posted to the thread that connects. Never to be printed. */
@@ -146,11 +150,7 @@ function checkTls(tls: NatsServers['tls']): NatsTls | null {
   if (tls === undefined) return null;
   if (tls === 'require') return {};
   if (typeof tls !== 'object' || tls === null) throw argument('tls', '"require" or an object');
-  for (const name of Object.keys(tls)) {
-    if (tlsNames.includes(name)) continue;
-    const message = `there is no option "${name}" in tls; there are ${tlsNames.join(', ')}`;
-    throw new AckgateError('ERR_ACKGATE_UNKNOWN_OPTION', message);
-  }
+  checkKeys('tls', tls, tlsNames);
   for (const name of tlsFiles) if (tls[name] !== undefined) checkReadable(`tls.${name}`, tls[name]);
   if (tls.handshakeFirst !== undefined) boolean('tls.handshakeFirst', tls.handshakeFirst);
   return { ...tls };

@@ -1,24 +1,36 @@
+import { checkKeys } from '../shared/checks.js';
 import { connectNats } from './connect.js';
 import { moreUpToDate } from './history.js';
 import { subjectsOf } from './messages.js';
 import { askEverybody } from './office.js';
 import { checkClusterName } from './options.js';
-import { checkServers, type NatsServers } from './servers.js';
+import { checkServers, type NatsServers, serverOptionNames } from './servers.js';
 
 /** How far a replica's journal goes. */
 export interface NatsStanding {
+  /** Name of the replica. */
   readonly node: string;
+  /** Its failure zone; null: it stands alone. */
   readonly zone: string | null;
-  /** Term and sequence of its last record; 0: it has none. */
+  /** Term in which its last record was written; 0: it has none. */
   readonly lastTerm: number;
-  readonly last: number;
+  /** Sequence of its last record; 0: it has none. */
+  readonly lastSequence: number;
   /** No other replica that answered has more: make it the primary when there is none. Several may be equal. */
   readonly isFurthest: boolean;
 }
 
+/** How far everybody in a cluster is: what `natsStandings` finds. */
 export interface NatsStandings {
   /** Who is in office, or null. */
-  readonly primary: { readonly node: string; readonly term: number; readonly last: number } | null;
+  readonly primary: {
+    /** Name of its node. */
+    readonly node: string;
+    /** Its term of office. */
+    readonly term: number;
+    /** Highest sequence that it has given out. */
+    readonly lastSequence: number;
+  } | null;
   /** All replicas that answered, the furthest first. */
   readonly replicas: readonly NatsStanding[];
 }
@@ -28,9 +40,12 @@ export interface NatsStandings {
  * the server answers.
  *
  * @throws ERR_ACKGATE_NATS_UNREACHABLE, ERR_ACKGATE_NATS_CREDENTIALS, ERR_ACKGATE_PEER_MISSING,
- *   ERR_ACKGATE_INVALID_ARGUMENT
+ *   ERR_ACKGATE_INVALID_ARGUMENT, ERR_ACKGATE_UNKNOWN_OPTION
  */
-export async function natsStandings(options: NatsServers & { cluster: string }): Promise<NatsStandings> {
+export async function natsStandings(
+  options: NatsServers & { readonly cluster: string },
+): Promise<NatsStandings> {
+  checkKeys('options', options, [...serverOptionNames, 'cluster']);
   const servers = await checkServers(options);
   const cluster = checkClusterName(options.cluster);
   const nats = await connectNats(servers, `ackgate ${cluster} standings`);
@@ -43,12 +58,14 @@ export async function natsStandings(options: NatsServers & { cluster: string }):
         node,
         zone,
         lastTerm,
-        last,
+        lastSequence: last,
         isFurthest: !ends.some((end) => moreUpToDate(end, { term: lastTerm, last })),
       }))
-      .sort((a, b) => b.lastTerm - a.lastTerm || b.last - a.last || (a.node < b.node ? -1 : 1));
+      .sort(
+        (a, b) => b.lastTerm - a.lastTerm || b.lastSequence - a.lastSequence || (a.node < b.node ? -1 : 1),
+      );
     return {
-      primary: primary && { node: primary.node, term: primary.term, last: primary.last },
+      primary: primary && { node: primary.node, term: primary.term, lastSequence: primary.last },
       replicas,
     };
   } finally {

@@ -1,7 +1,7 @@
 import type { KV, KvEntry, Kvm } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { AckgateError } from '../errors.js';
-import { argument, integer } from '../shared/checks.js';
+import { argument, checkKeys, integer } from '../shared/checks.js';
 import type { KeptText, TextSource } from '../shared/text-source.js';
 import { connectNats } from './connect.js';
 import { checkServers, type NatsServers, serverOptionNames } from './servers.js';
@@ -9,15 +9,18 @@ import { checkServers, type NatsServers, serverOptionNames } from './servers.js'
 /** Where the texts are kept. */
 export interface NatsTextOptions extends NatsServers {
   /** Key-value bucket, made by the first write when there is none: letters, digits, `-` and `_` (default `ackgate`). */
-  bucket?: string;
+  readonly bucket?: string;
   /** Servers that keep a bucket that is made here, 1 … 5 (default 1); one that is there stays as it is. */
-  replicas?: number;
+  readonly replicas?: number;
 }
 
 /** A key of a bucket, for `WatchedStore`, `WatchedMode`. Its connection keeps the process alive until it is closed. */
 export interface NatsText extends TextSource {
+  /** As `TextSource.write`; makes the bucket when there is none. */
   write(text: string, ifRevision: number | undefined): Promise<number | null>;
+  /** Ends its connection, and every watch with it. */
   close(): Promise<void>;
+  /** As `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -69,7 +72,8 @@ class BucketText implements NatsText {
   #isClosed = false;
 
   constructor(options: NatsTextOptions, name: string) {
-    const { bucket = 'ackgate', replicas = 1, ...servers } = checkShape(options);
+    checkKeys('options', options, [...serverOptionNames, 'bucket', 'replicas']);
+    const { bucket = 'ackgate', replicas = 1, ...servers } = options;
     if (typeof name !== 'string' || !/^[-\w]+(\.[-\w]+)*$/.test(name)) {
       throw argument('name', 'a key such as "mode": letters, digits, "-", "_", and dots between them');
     }
@@ -294,13 +298,4 @@ function codeOf(error: unknown): number {
 
 function serverError(message: string): AckgateError {
   return new AckgateError('ERR_ACKGATE_NATS_SERVER', message);
-}
-
-function checkShape(options: NatsTextOptions): NatsTextOptions {
-  if (typeof options !== 'object' || options === null) throw argument('options', 'an object');
-  const known = [...serverOptionNames, 'bucket', 'replicas'];
-  const unknown = Object.keys(options).find((name) => !known.includes(name));
-  if (unknown === undefined) return options;
-  const message = `there is no option ${JSON.stringify(unknown)}; the options are ${known.join(', ')}`;
-  throw new AckgateError('ERR_ACKGATE_UNKNOWN_OPTION', message);
 }

@@ -8,10 +8,11 @@ export type Across = 'nodes' | 'zones';
 
 /** "At least `count` connected nodes (or zones), the primary included, have reached `level`." */
 export interface Clause {
+  /** What the nodes must have reached. */
   readonly level: Level;
-  /** 1 … `MAX_CLUSTER_SIZE`. */
+  /** How many of them, 1 … `MAX_CLUSTER_SIZE`. */
   readonly count: number;
-  /** Defaults to `'nodes'`. */
+  /** What is counted (default `'nodes'`). */
   readonly across?: Across;
 }
 
@@ -45,7 +46,7 @@ export function checkClause(level: unknown, count: unknown, across: unknown, pla
   if (typeof count !== 'number' || !Number.isInteger(count) || count < 0) {
     throw policyError(
       'ERR_ACKGATE_POLICY_BAD_COUNT',
-      `the count must be a whole number from 1 to ${MAX_CLUSTER_SIZE}, not ${show(count)}`,
+      `the count must be an integer from 1 to ${MAX_CLUSTER_SIZE}, not ${show(count)}`,
       clause,
       place.countAt,
     );

@@ -6,6 +6,7 @@ import { type Clause, MAX_CLUSTER_SIZE } from './clause.js';
  * The primary's in-memory cursor is not looked at: it counts as infinite.
  */
 export interface NodeTable {
+  /** Nodes in the table, 0 … 16: the first entries of each array. */
   count: number;
   /** Highest sequence accepted into the node's pipeline. */
   readonly inMemory: Float64Array;
@@ -26,7 +27,15 @@ export function createNodeTable(): NodeTable {
 }
 
 /** The subsystem that supplied the binding cursor. */
-export const Blocker = { none: 0, journal: 1, replication: 2 } as const;
+export const Blocker = {
+  /** Nobody: the policy is degraded, or nothing bounds the position. */
+  none: 0,
+  /** The primary's own journal. */
+  journal: 1,
+  /** A replica. */
+  replication: 2,
+} as const;
+/** One of the values of `Blocker`. */
 export type BlockerNumber = (typeof Blocker)[keyof typeof Blocker];
 
 /**
@@ -59,6 +68,7 @@ export class PolicyEvaluator {
   readonly #cursor = new Float64Array(MAX_CLUSTER_SIZE);
   readonly #rank = new Int32Array(MAX_CLUSTER_SIZE);
 
+  /** @param policy a `Policy`, whose clauses are right */
   constructor(policy: { readonly clauses: readonly Clause[] }) {
     const { clauses } = policy;
     this.#clauseCount = clauses.length;
@@ -67,6 +77,11 @@ export class PolicyEvaluator {
     this.#acrossZones = Uint8Array.from(clauses, (clause) => (clause.across === 'zones' ? 1 : 0));
   }
 
+  /**
+   * Evaluates the policy over these nodes, into the fields. The cursors are not checked.
+   *
+   * @throws ERR_ACKGATE_CLUSTER_FULL for more nodes than the largest cluster has
+   */
   evaluate(nodes: NodeTable): void {
     if (nodes.count > MAX_CLUSTER_SIZE) {
       throw new AckgateError('ERR_ACKGATE_CLUSTER_FULL', `nodes.count must be at most ${MAX_CLUSTER_SIZE}`);

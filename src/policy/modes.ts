@@ -5,6 +5,15 @@ import { policyError } from './policy-error.js';
 /** The named policies. */
 export type DurabilityMode = 'local' | 'replicated' | 'hybrid' | 'durably-replicated';
 
+/**
+ * What may be given for a policy: a mode, another text (a mode by its other name, or a policy such as
+ * `persisted>=1 && in_memory>=2`), or a `Policy`.
+ *
+ * A text that is none is refused where it is given, with an error of code `ERR_ACKGATE_POLICY_…` that has the `position` of
+ * the fault; anything else with `ERR_ACKGATE_INVALID_ARGUMENT`.
+ */
+export type PolicyInput = DurabilityMode | (string & {}) | Policy;
+
 /** Byte of a custom policy, whose text is sent along. */
 export const customModeByte = 255;
 
@@ -45,16 +54,28 @@ export function parseMode(text: string): DurabilityMode | null {
 
 /** A policy as it is configured: one of the modes, or a text of one's own. */
 export interface ResolvedPolicy {
+  /** Its mode; `custom`: a text of one's own. */
   readonly mode: DurabilityMode | 'custom';
+  /** The mode's byte on the wire, `customModeByte` for a custom one. */
   readonly byte: number;
+  /** What is asked of the nodes. */
   readonly policy: Policy;
 }
 
-/** Reads what a user may write for a policy: a mode's name or a policy text. Throws like `Policy.parse`. */
-export function resolvePolicy(text: string): ResolvedPolicy {
-  if (typeof text !== 'string') {
-    throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', 'the policy must be a string');
+/**
+ * Reads what may be given for a policy.
+ *
+ * @throws ERR_ACKGATE_POLICY_… for a text that is none, with the `position` of the fault; ERR_ACKGATE_INVALID_ARGUMENT
+ */
+export function resolvePolicy(input: PolicyInput): ResolvedPolicy {
+  if (input instanceof Policy) return { mode: 'custom', byte: customModeByte, policy: input };
+  if (typeof input !== 'string') {
+    throw new AckgateError(
+      'ERR_ACKGATE_INVALID_ARGUMENT',
+      `policy must be a mode, a policy text or a Policy, got ${input === null ? 'null' : typeof input}`,
+    );
   }
+  const text: string = input;
   const word = text.trim();
   const mode = parseMode(word);
   if (mode !== null) {

@@ -5,6 +5,17 @@ import { parseClauses } from './parse.js';
 import { policyError } from './policy-error.js';
 import { fillNodeTable, type NodeCursor } from './view.js';
 
+/** What a policy says of a view. */
+export interface PolicyEvaluation {
+  /**
+   * Highest sequence that may be released: 0 when degraded or for an empty view, Infinity when nothing bounds it
+   * (`in_memory>=1`).
+   */
+  durablePos: number;
+  /** Some clause asks for more nodes, or zones, than the view has. */
+  degraded: boolean;
+}
+
 /**
  * When is a sequence durable enough to be acknowledged? Clauses joined by "and"; the durable position is the
  * smallest of the clauses' positions. Immutable.
@@ -38,11 +49,12 @@ export class Policy {
   }
 
   /**
-   * `view` holds the primary first and every connected replica. `durablePos` is the highest sequence that may be
-   * released: 0 when degraded or for an empty view, Infinity when nothing bounds it (`in_memory>=1`).
-   * `degraded`: some clause asks for more nodes, or zones, than the view has.
+   * What the policy says of these nodes.
+   *
+   * @param view the primary first, then every connected replica
+   * @throws as `fillNodeTable`
    */
-  evaluate(view: readonly NodeCursor[]): { durablePos: number; degraded: boolean } {
+  evaluate(view: readonly NodeCursor[]): PolicyEvaluation {
     const { durablePos, degraded } = this.#run(view);
     return { durablePos, degraded };
   }

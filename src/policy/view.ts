@@ -40,9 +40,10 @@ export function fillNodeTable(table: NodeTable, view: readonly NodeCursor[]): vo
 
 function checkCursor(value: unknown, index: number, name: string): number {
   if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number;
+  const got = typeof value === 'number' ? value : value === null ? 'null' : typeof value;
   throw new AckgateRangeError(
     'ERR_ACKGATE_SEQUENCE',
-    `view[${index}].${name} must be an integer from 0 to 2^53-1`,
+    `view[${index}].${name} must be an integer from 0 to 2^53-1, got ${got}`,
   );
 }
 

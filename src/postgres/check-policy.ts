@@ -1,14 +1,14 @@
 import { AckgateError } from '../errors.js';
-import { type DurabilityMode, Policy, resolvePolicy } from '../policy/index.js';
+import { type PolicyInput, resolvePolicy } from '../policy/index.js';
 
 /**
  * Whether a policy means something on PostgreSQL: it must have a `persisted` clause. One that only asks for memory would
  * never be faster than `local`, for the log is sent to standbys after the primary has it on its own disk.
  *
- * @throws ERR_ACKGATE_POLICY_UNSUPPORTED; ERR_ACKGATE_POLICY_… for a text that is no policy
+ * @throws ERR_ACKGATE_POLICY_UNSUPPORTED; ERR_ACKGATE_POLICY_… for a text that is no policy, ERR_ACKGATE_INVALID_ARGUMENT
  */
-export function checkPostgresPolicy(policy: DurabilityMode | string | Policy): void {
-  const { clauses } = policy instanceof Policy ? policy : resolvePolicy(policy).policy;
+export function checkPostgresPolicy(policy: PolicyInput): void {
+  const { clauses } = resolvePolicy(policy).policy;
   if (clauses.some(({ level }) => level === 'persisted')) return;
   throw new AckgateError(
     'ERR_ACKGATE_POLICY_UNSUPPORTED',

@@ -1,5 +1,5 @@
 import { AckgateError } from '../errors.js';
-import type { AskedServer, ServerStanding } from './standing.js';
+import type { AskedServer, PostgresStanding } from './standing.js';
 
 /** What decides between several servers that take writes: the one promoted last; of one history, the one taken last. */
 export interface Claim {
@@ -18,7 +18,7 @@ export function compareClaims(a: Claim, b: Claim): number {
  * @throws ERR_ACKGATE_POSTGRES_CREDENTIALS, _UNREACHABLE, _VERSION, _SCHEMA, _STANDBY; ERR_ACKGATE_SUPERSEDED when it can't
  *   be told which one it is; ERR_ACKGATE_INVALID_ARGUMENT when two of them are one
  */
-export function choosePrimary(asked: readonly AskedServer[]): ServerStanding {
+export function choosePrimary(asked: readonly AskedServer[]): PostgresStanding {
   const errors = asked.flatMap((one) => ('error' in one ? [one.error] : []));
   // One that is away will be back; what else there is wrong with a server would show after a failover only.
   const wrong = errors.find(({ code }) => code !== 'ERR_ACKGATE_POSTGRES_UNREACHABLE');
@@ -47,9 +47,9 @@ export function highestGeneration(asked: readonly AskedServer[]): number {
  * @throws ERR_ACKGATE_SUPERSEDED, ERR_ACKGATE_POSTGRES_UNSAFE, ERR_ACKGATE_CLOCK_SKEW
  */
 export function checkStandings(
-  chosen: ServerStanding,
+  chosen: PostgresStanding,
   asked: readonly AskedServer[],
-  clockSkewMaxMs: number,
+  clockSkewMsMax: number,
 ): void {
   for (const one of asked) {
     if (!('standing' in one)) continue;
@@ -70,18 +70,18 @@ export function checkStandings(
         `PostgreSQL server ${server} runs with fsync off: what it calls durable is not`,
       );
     }
-    if (Math.abs(clockSkewMs) > clockSkewMaxMs) {
+    if (Math.abs(clockSkewMs) > clockSkewMsMax) {
       throw new AckgateError(
         'ERR_ACKGATE_CLOCK_SKEW',
         `the clock of ${server} is ${millisecondsOf(Math.abs(clockSkewMs))} ms ` +
-          `${clockSkewMs > 0 ? 'ahead of' : 'behind'} ours; clockSkewMaxMs is ${clockSkewMaxMs}`,
+          `${clockSkewMs > 0 ? 'ahead of' : 'behind'} ours; clockSkewMsMax is ${clockSkewMsMax}`,
       );
     }
   }
 }
 
 /** @throws ERR_ACKGATE_REPLICA_AHEAD when a standby has more of the journal than its primary, with `last` as its last */
-export function checkNoneAhead(chosen: ServerStanding, last: number, asked: readonly AskedServer[]): void {
+export function checkNoneAhead(chosen: PostgresStanding, last: number, asked: readonly AskedServer[]): void {
   for (const one of asked) {
     if (!('standing' in one)) continue;
     const { server, isPrimary, lastSequence } = one.standing;
@@ -97,7 +97,7 @@ export function checkNoneAhead(chosen: ServerStanding, last: number, asked: read
 const millisecondsOf = (ms: number): string => (ms < 1 ? 'less than 1' : String(Math.round(ms)));
 
 /** Of one server under two names, either would watch itself and find a rival. */
-function throwIfTwice(standings: readonly ServerStanding[]): void {
+function throwIfTwice(standings: readonly PostgresStanding[]): void {
   for (const [i, { server, identity }] of standings.entries()) {
     const other = standings.slice(0, i).find((one) => one.identity === identity);
     if (other === undefined) continue;
@@ -108,7 +108,7 @@ function throwIfTwice(standings: readonly ServerStanding[]): void {
   }
 }
 
-function onlyStandbys(standings: readonly ServerStanding[], errors: readonly AckgateError[]): AckgateError {
+function onlyStandbys(standings: readonly PostgresStanding[], errors: readonly AckgateError[]): AckgateError {
   const names = standings.map(({ server }) => server).join(', ');
   const others = errors.map(({ message }) => `; ${message}`).join('');
   return new AckgateError(
@@ -117,7 +117,7 @@ function onlyStandbys(standings: readonly ServerStanding[], errors: readonly Ack
   );
 }
 
-function twoPrimaries(a: ServerStanding, b: ServerStanding): AckgateError {
+function twoPrimaries(a: PostgresStanding, b: PostgresStanding): AckgateError {
   return new AckgateError(
     'ERR_ACKGATE_SUPERSEDED',
     `both ${a.server} and ${b.server} take writes, on timeline ${a.timeline} and in generation ${a.generation ?? 0}: ` +

@@ -14,7 +14,7 @@ export interface ConnectionOptions {
   /** Shown in `pg_stat_activity`. */
   applicationName: string;
   /** A question that takes longer has failed, and its connection with it (default 5000). */
-  answerMs?: number;
+  answerTimeoutMs?: number;
   /** Keeps the process alive only while an answer is waited for. */
   isUnref?: boolean;
 }
@@ -26,7 +26,7 @@ export class Connection {
   readonly lost: Promise<Error>;
   readonly #client: PgClient;
   readonly #isUnref: boolean;
-  readonly #answerMs: number;
+  readonly #answerTimeoutMs: number;
   #pending = 0;
   #lostBy: Error | null = null;
 
@@ -63,7 +63,7 @@ export class Connection {
     this.server = server;
     this.#client = client;
     this.#isUnref = options.isUnref === true;
-    this.#answerMs = options.answerMs ?? 5000;
+    this.#answerTimeoutMs = options.answerTimeoutMs ?? 5000;
     this.lost = new Promise((tell) => {
       const lose = (error: Error) => {
         this.#lostBy ??= error;
@@ -83,22 +83,26 @@ export class Connection {
     await this.query(timeoutsOff);
   }
 
-  /** Asks once, for what is not asked again and again. `answerMs`: for what may take longer than usual. */
-  query(text: string, values: unknown[] = [], answerMs: number = this.#answerMs): Promise<Answer> {
-    return this.#ask({ text, values, query_timeout: answerMs });
+  /** Asks once, for what is not asked again and again. `answerTimeoutMs`: for what may take longer than usual. */
+  query(
+    text: string,
+    values: unknown[] = [],
+    answerTimeoutMs: number = this.#answerTimeoutMs,
+  ): Promise<Answer> {
+    return this.#ask({ text, values, query_timeout: answerTimeoutMs });
   }
 
   /**
-   * Asks what will be asked many times: parsed and planned once, under a name that stands for the text. `answerMs` 0: no
+   * Asks what will be asked many times: parsed and planned once, under a name that stands for the text. `answerTimeoutMs` 0: no
    * bound, for who sees to it himself.
    */
   prepared(
     name: string,
     text: string,
     values: unknown[] = [],
-    answerMs: number = this.#answerMs,
+    answerTimeoutMs: number = this.#answerTimeoutMs,
   ): Promise<Answer> {
-    return this.#ask({ name, text, values, query_timeout: answerMs });
+    return this.#ask({ name, text, values, query_timeout: answerTimeoutMs });
   }
 
   async #ask(question: Question): Promise<Answer> {

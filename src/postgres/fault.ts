@@ -11,9 +11,9 @@ export function codeOf(error: unknown): string {
 export const isMissingTable = (error: unknown): boolean => ['42P01', '3F000'].includes(codeOf(error));
 
 /** The client's own words for a question that took too long say neither that it was one nor how long. */
-export function noAnswer(error: unknown, answerMs: number): unknown {
+export function noAnswer(error: unknown, answerTimeoutMs: number): unknown {
   return (error as Error).message === 'Query read timeout'
-    ? new Error(`it gave no answer within ${answerMs} ms`)
+    ? new Error(`it gave no answer within ${answerTimeoutMs} ms`)
     : error;
 }
 
@@ -60,6 +60,6 @@ function howUnreachable(code: string, reason: string): string {
   if (/CERT|SIGNATURE/.test(code)) return 'shows a certificate that is not accepted';
   // Five characters: SQLSTATE, so there was an answer.
   return /^[0-9A-Z]{5}$/.test(code) && /\d/.test(code) && !code.startsWith('08')
-    ? 'can not be used now'
+    ? "can't be used now"
     : 'does not answer';
 }

@@ -10,7 +10,7 @@ export const identityText =
   "(select system_identifier::text from pg_control_system()) || '/' || extract(epoch from pg_postmaster_start_time())::text";
 
 /** @throws ERR_ACKGATE_SUPERSEDED when this is another server: positions of its log mean nothing in the one that was opened */
-export async function checkSame(connection: Connection, identity: string): Promise<void> {
+async function checkSame(connection: Connection, identity: string): Promise<void> {
   const { rows } = await connection.query(`select ${identityText} as identity`);
   if (rows[0].identity === identity) return;
   throw new AckgateError(

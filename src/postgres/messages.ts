@@ -1,4 +1,4 @@
-import type { WriterAnswer } from '../journal/driving.js';
+import type { ToldError, WriterAnswer } from '../journal/driving.js';
 import type { CheckedJournalOptions } from './options.js';
 
 /** What the writer's thread is started with. */
@@ -29,8 +29,4 @@ export interface LogLine {
 }
 
 /** What the writer posts: first that it is open, or why not. */
-export type WriterMessage =
-  | Opened
-  | { readonly type: 'refused'; readonly code: string | null; readonly message: string }
-  | LogLine
-  | WriterAnswer;
+export type WriterMessage = Opened | ({ readonly type: 'refused' } & ToldError) | LogLine | WriterAnswer;

@@ -34,7 +34,7 @@ export async function openJournal(options: CheckedJournalOptions): Promise<Openi
   const { settings, schema } = options.servers;
   const asked = await askServers(settings, schema);
   const chosen = choosePrimary(asked);
-  checkStandings(chosen, asked, options.clockSkewMaxMs);
+  checkStandings(chosen, asked, options.clockSkewMsMax);
   const server = settings.find(({ label }) => label === chosen.server)!;
   const connection = await connect(server, chosen.identity, options.node);
   try {

@@ -1,41 +1,46 @@
 import { AckgateError, AckgateRangeError } from '../errors.js';
 import { MAX_CLUSTER_SIZE } from '../policy/index.js';
-import { argument, boolean, checkLogger, integer, text } from '../shared/checks.js';
+import { argument, boolean, checkKeys, checkLogger, checkMs, integer, text } from '../shared/checks.js';
 import { type Logger, silentLogger } from '../shared/logger.js';
 import { safeLogger } from '../shared/safe-logger.js';
-import { type CheckedServers, checkServers, type PostgresServers } from './servers.js';
+import { type CheckedServers, checkServers, type PostgresServers, serverOptionNames } from './servers.js';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
 
 /** A standby whose cursors count: its `application_name` in `primary_conninfo`, which becomes the node's name. */
 export interface PostgresStandby {
+  /** The `application_name`, 1 … 63 characters. */
   readonly name: string;
-  /** Its failure zone, for policies that count zones. */
+  /** Its failure zone, for policies that count zones (default: it stands alone). */
   readonly zone?: string;
 }
 
+/** What `PostgresJournal.open` is told. `servers` and `node` must be given. */
 export interface PostgresJournalOptions extends PostgresServers {
-  /** Name of this instance: who holds the journal, in messages and in the table `generation`. */
+  /** Name of this instance, 1 … 63 characters: who holds the journal, in messages and in the table `generation`. */
   readonly node: string;
   /** The standbys that count, at most 15 (default: none). Others may follow too; they don't. */
   readonly standbys?: readonly (string | PostgresStandby)[];
   /** Take the journal from another instance that has it open on this server (default false). */
   readonly takeOver?: boolean;
   /** Most that a server's clock may differ from ours, in milliseconds (default 5000). */
-  readonly clockSkewMaxMs?: number;
+  readonly clockSkewMsMax?: number;
   /**
    * Longest that one commit may take, 1,000 … 600,000 milliseconds (default 30,000). A server that does not answer for
    * longer has the journal fail; `close` waits for 5 seconds at most.
    */
-  readonly commitMs?: number;
+  readonly commitTimeoutMs?: number;
   /** Buffer between the engine's thread and the writer, a power of two, 64 KiB … 64 MiB (default 8 MiB). */
   readonly bufferBytes?: number;
   /** Largest payload, 1 byte … half of the buffer (default 1 MiB, or half of the buffer). */
   readonly recordBytesMax?: number;
   /** Sequence of the first record of a journal that is new, 1 … 2^52 (default 1). */
   readonly firstSequence?: number;
-  /** Of `createTurnLog`: the writer notes there when each commit began and was answered, for `recordDistributions`. */
+  /**
+   * Of `createTurnLog`: the writer notes there when each commit began and was answered, for `recordDistributions` (default:
+   * it notes nothing).
+   */
   readonly turns?: SharedArrayBuffer;
   /** Where log lines go (default: nowhere). */
   readonly logger?: Logger;
@@ -46,8 +51,8 @@ export interface CheckedJournalOptions {
   readonly node: string;
   readonly standbys: readonly PostgresStandby[];
   readonly takeOver: boolean;
-  readonly clockSkewMaxMs: number;
-  readonly commitMs: number;
+  readonly clockSkewMsMax: number;
+  readonly commitTimeoutMs: number;
   readonly bufferBytes: number;
   readonly recordBytesMax: number;
   readonly firstSequence: number;
@@ -55,15 +60,12 @@ export interface CheckedJournalOptions {
 }
 
 const names = [
-  'servers',
-  'password',
-  'tls',
-  'schema',
+  ...serverOptionNames,
   'node',
   'standbys',
   'takeOver',
-  'clockSkewMaxMs',
-  'commitMs',
+  'clockSkewMsMax',
+  'commitTimeoutMs',
   'bufferBytes',
   'recordBytesMax',
   'firstSequence',
@@ -74,14 +76,13 @@ const nameCharsMax = 63;
 
 export async function checkJournalOptions(options: PostgresJournalOptions): Promise<CheckedJournalOptions> {
   checkKeys('options', options, names);
-  const { takeOver = false, clockSkewMaxMs = 5000, bufferBytes = 8 * MiB, firstSequence = 1 } = options;
+  const { takeOver = false, clockSkewMsMax = 5000, bufferBytes = 8 * MiB, firstSequence = 1 } = options;
   const node = text('node', options.node, nameCharsMax);
   const standbys = checkStandbys(options.standbys ?? [], node);
   boolean('takeOver', takeOver);
-  if (typeof clockSkewMaxMs !== 'number') throw argument('clockSkewMaxMs', 'a number of milliseconds');
-  if (!(clockSkewMaxMs >= 0)) throw outOfRange('clockSkewMaxMs', 'milliseconds from 0 on', clockSkewMaxMs);
-  const { commitMs = 30_000 } = options;
-  integer('commitMs', commitMs, 1000, 600_000);
+  checkMs('clockSkewMsMax', clockSkewMsMax);
+  const { commitTimeoutMs = 30_000 } = options;
+  integer('commitTimeoutMs', commitTimeoutMs, 1000, 600_000);
   integer('bufferBytes', bufferBytes, 64 * KiB, 64 * MiB);
   if ((bufferBytes & (bufferBytes - 1)) !== 0) {
     const message = `bufferBytes must be a power of two, got ${bufferBytes}`;
@@ -100,8 +101,8 @@ export async function checkJournalOptions(options: PostgresJournalOptions): Prom
     node,
     standbys,
     takeOver,
-    clockSkewMaxMs,
-    commitMs,
+    clockSkewMsMax,
+    commitTimeoutMs,
     bufferBytes,
     recordBytesMax,
     firstSequence,
@@ -111,16 +112,6 @@ export async function checkJournalOptions(options: PostgresJournalOptions): Prom
 
 export function loggerOf(logger: Logger | undefined): Logger {
   return logger === undefined ? silentLogger : safeLogger(checkLogger(logger));
-}
-
-export function checkKeys(what: string, value: unknown, known: readonly string[]): void {
-  if (typeof value !== 'object' || value === null) throw argument(what, 'an object');
-  const unknown = Object.keys(value).find((key) => !known.includes(key));
-  if (unknown === undefined) return;
-  throw new AckgateError(
-    'ERR_ACKGATE_UNKNOWN_OPTION',
-    `unknown option "${unknown}" in ${what}: known are ${known.join(', ')}`,
-  );
 }
 
 function checkStandbys(given: readonly (string | PostgresStandby)[], node: string): PostgresStandby[] {
@@ -140,8 +131,4 @@ function checkStandbys(given: readonly (string | PostgresStandby)[], node: strin
     'ERR_ACKGATE_NODE_TWICE',
     `two nodes are named "${twice}": node and standbys must all have different names`,
   );
-}
-
-function outOfRange(name: string, what: string, value: number): AckgateRangeError {
-  return new AckgateRangeError('ERR_ACKGATE_OUT_OF_RANGE', `${name} must be ${what}, got ${value}`);
 }

@@ -49,8 +49,8 @@ export class PostgresJournal extends BufferedJournal {
     return new PostgresJournal(checked, started, settings[started.opened.server], schema);
   }
 
-  /** @internal Use `PostgresJournal.open`. */
-  constructor(
+  /** Use `PostgresJournal.open`. */
+  private constructor(
     limits: { bufferBytes: number; recordBytesMax: number },
     started: Started,
     settings: ServerSettings,
@@ -75,6 +75,7 @@ export class PostgresJournal extends BufferedJournal {
     this.#firstSequence = opened.firstSequence;
   }
 
+  /** Oldest sequence that is kept: where a complete replay starts. */
   get firstSequence(): number {
     return this.#firstSequence;
   }
@@ -107,7 +108,7 @@ export class PostgresJournal extends BufferedJournal {
     checkSequence('sequence', sequence, 1, max, `1 … ${max}, up to what is persisted`);
     let connection: Connection | undefined;
     try {
-      const options = { applicationName: 'ackgate truncate', answerMs: truncateMs };
+      const options = { applicationName: 'ackgate truncate', answerTimeoutMs: truncateMs };
       connection = await openSame(this.#settings, this.#identity, options);
       await prepare(connection);
       const table = `"${this.#schema}".journal`;

@@ -10,7 +10,7 @@ import { openSame } from './identity.js';
 const rowsAtOnce = 8;
 const bytesAtOnce = 4 * 1024 * 1024;
 /** For a row that is as large as they get. */
-const answerMs = 60_000;
+const answerTimeoutMs = 60_000;
 
 interface JournalRow {
   first: string;
@@ -70,7 +70,7 @@ async function rowsFrom(connection: Connection, schema: string, next: number, la
       order by first limit ${rowsAtOnce}) rows) rows
       where before < ${bytesAtOnce} order by first`,
     [next, last],
-    answerMs,
+    answerTimeoutMs,
   );
   return rows as unknown as JournalRow[];
 }

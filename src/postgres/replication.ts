@@ -155,7 +155,7 @@ export class Replication {
     this.#options.log(
       'warn',
       { reason },
-      'can not ask how far the standbys are: nothing that needs them is released',
+      "can't ask how far the standbys are: nothing that needs them is released",
     );
   }
 }

@@ -3,7 +3,7 @@ import type { Connection } from './connection.js';
 import { codeOf } from './fault.js';
 
 /** Of the tables; a server that has another one is left alone. */
-export const schemaFormat = 1;
+const schemaFormat = 1;
 
 /** Tells about changes of `kept_text`; the payload is the row's name. */
 export const channelOf = (schema: string): string => `${schema}_kept_text`;

@@ -1,16 +1,18 @@
 import { AckgateError } from '../errors.js';
-import { argument, isFunction } from '../shared/checks.js';
+import { argument, checkKeys, isFunction } from '../shared/checks.js';
 import type { ServerSettings } from './client.js';
 
+/** How the certificate of a server is checked, and which one is shown: as Node's `tls.connect` takes it. */
 export interface PostgresTls {
   /** Certificates to trust, as PEM (default: those that Node trusts). */
   readonly ca?: string | Buffer | readonly (string | Buffer)[];
-  /** Certificate and key to show, as PEM. */
+  /** Certificate to show, as PEM (default: none). */
   readonly cert?: string | Buffer;
+  /** Its private key, as PEM. */
   readonly key?: string | Buffer;
   /** Name that the certificate must have (default: the host). */
   readonly servername?: string;
-  /** false: take any certificate. */
+  /** false: take any certificate (default true). */
   readonly rejectUnauthorized?: boolean;
 }
 
@@ -21,7 +23,7 @@ export interface PostgresServers {
    * that takes writes is used.
    */
   readonly servers: readonly string[];
-  /** For all of them, instead of the URL's. A function is asked when a connection is first needed. */
+  /** For all of them (default: the URL's). A function is asked when a connection is first needed. */
   readonly password?: string | (() => string | Promise<string>);
   /** `'require'`: encrypted, whoever the server is. An object: its certificate is checked (default: no TLS). */
   readonly tls?: 'require' | PostgresTls;
@@ -34,6 +36,7 @@ export interface CheckedServers {
   readonly schema: string;
 }
 
+export const serverOptionNames = ['servers', 'password', 'tls', 'schema'] as const;
 const serversMax = 16;
 const tlsKeys = ['ca', 'cert', 'key', 'servername', 'rejectUnauthorized'];
 
@@ -119,10 +122,6 @@ function checkTls(tls: PostgresServers['tls']): object | undefined {
   if (tls === undefined) return undefined;
   if (tls === 'require') return { rejectUnauthorized: false };
   if (typeof tls !== 'object' || tls === null) throw argument('tls', "'require' or an object");
-  const unknown = Object.keys(tls).find((key) => !tlsKeys.includes(key));
-  if (unknown === undefined) return { ...tls };
-  throw new AckgateError(
-    'ERR_ACKGATE_UNKNOWN_OPTION',
-    `unknown option "${unknown}" in tls: known are ${tlsKeys.join(', ')}`,
-  );
+  checkKeys('tls', tls, tlsKeys);
+  return { ...tls };
 }

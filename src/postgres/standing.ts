@@ -1,22 +1,23 @@
 import { setTimeout as passed } from 'node:timers/promises';
 import type { AckgateError } from '../errors.js';
+import { checkKeys } from '../shared/checks.js';
 import type { ServerSettings } from './client.js';
 import { Connection } from './connection.js';
 import { connectError } from './fault.js';
 import { identityText } from './identity.js';
 import { parseLsn } from './lsn-map.js';
 import { isMade, noGeneration } from './schema.js';
-import { checkServers, type PostgresServers } from './servers.js';
+import { checkServers, type PostgresServers, serverOptionNames } from './servers.js';
 
 /** What a server says of itself. */
-export interface ServerStanding {
+export interface PostgresStanding {
   /** `host:port/database` */
   readonly server: string;
   /** Tells servers apart, whatever their addresses: the cluster, and when this server was started. */
   readonly identity: string;
   /** Whether it takes writes. */
   readonly isPrimary: boolean;
-  /** Such as 150008. */
+  /** Its version as a number, such as 150008 for 15.8. */
   readonly version: number;
   /** History of the write-ahead log, one more with each promotion; null on a standby. */
   readonly timeline: number | null;
@@ -24,11 +25,13 @@ export interface ServerStanding {
   readonly logPosition: string;
   /** The same as a number of bytes, to be compared. */
   readonly logBytes: number;
-  /** Who took the journal last, and in which generation; null: it has no journal. */
+  /** Generation of the journal: one more each time that somebody took it; null: it has no journal. */
   readonly generation: number | null;
+  /** Name of the node that took the journal last; null: it has no journal. */
   readonly holder: string | null;
   /** Last record of the journal that can be read there; 0: none. */
   readonly lastSequence: number;
+  /** Whether it runs with `fsync`: without, what it calls durable is not, and no journal is opened there. */
   readonly fsync: boolean;
   /** Its clock minus ours, in milliseconds, as far as the way there and back allows. */
   readonly clockSkewMs: number;
@@ -36,8 +39,18 @@ export interface ServerStanding {
 
 /** A server that could not be asked, or what it said. */
 export type AskedServer =
-  | { readonly server: string; readonly error: AckgateError }
-  | { readonly server: string; readonly standing: ServerStanding };
+  | {
+      /** `host:port/database` */
+      readonly server: string;
+      /** Why it could not be asked. */
+      readonly error: AckgateError;
+    }
+  | {
+      /** `host:port/database` */
+      readonly server: string;
+      /** What it said. */
+      readonly standing: PostgresStanding;
+    };
 
 /** A standby has what it received only once it has replayed it; it is waited for so long. */
 const replayWaitMs = 2000;
@@ -67,6 +80,7 @@ export function askServers(settings: readonly ServerSettings[], schema: string):
  * @throws ERR_ACKGATE_INVALID_ARGUMENT, ERR_ACKGATE_UNKNOWN_OPTION, ERR_ACKGATE_PEER_MISSING
  */
 export async function postgresStandings(servers: PostgresServers): Promise<AskedServer[]> {
+  checkKeys('servers', servers, serverOptionNames);
   const { settings, schema } = await checkServers(servers);
   const asked = await askUntilStill(settings, schema);
   for (const one of asked) {
@@ -92,7 +106,7 @@ const standbyPositions = (asked: readonly AskedServer[]): string =>
     asked.map((one) => ('standing' in one && !one.standing.isPrimary ? one.standing.logPosition : '')),
   );
 
-async function askServer(server: ServerSettings, schema: string): Promise<ServerStanding> {
+async function askServer(server: ServerSettings, schema: string): Promise<PostgresStanding> {
   const connection = await Connection.open(server, { applicationName: 'ackgate' });
   try {
     const began = Date.now();

@@ -1,5 +1,5 @@
 import { AckgateError } from '../errors.js';
-import { text } from '../shared/checks.js';
+import { checkKeys, text } from '../shared/checks.js';
 import type { KeptText, TextSource } from '../shared/text-source.js';
 import { compareClaims } from './choose.js';
 import { loadClient, type ServerSettings } from './client.js';
@@ -8,7 +8,7 @@ import { connectError, isMissingTable, reasonOf } from './fault.js';
 import { identityText, openSame } from './identity.js';
 import { channelOf, ensureSchema, noGeneration } from './schema.js';
 import { ServerSet } from './server-set.js';
-import { type CheckedServers, checkServers, type PostgresServers } from './servers.js';
+import { type CheckedServers, checkServers, type PostgresServers, serverOptionNames } from './servers.js';
 import { timelineOf } from './standing.js';
 
 /** What a server keeps under the name, and what it claims to be. */
@@ -19,7 +19,7 @@ interface Kept {
   readonly text: KeptText | null;
 }
 
-const answerMs = 2000;
+const answerTimeoutMs = 2000;
 
 /**
  * A text that is kept in a row of the table `kept_text`, for `WatchedStore` and `WatchedMode`: give these `refreshMs:
@@ -28,12 +28,14 @@ const answerMs = 2000;
  * Every reading asks all servers, so that one that is not the primary any more is not believed.
  *
  * @param name of the row, 1 … 63 characters, such as `directives` or `mode`
- * @throws nothing but what the arguments are wrong in: ERR_ACKGATE_INVALID_ARGUMENT
+ * @throws nothing but what the arguments are wrong in: ERR_ACKGATE_INVALID_ARGUMENT, ERR_ACKGATE_UNKNOWN_OPTION
  */
 export function postgresText(servers: PostgresServers, name: string): PostgresText {
+  checkKeys('servers', servers, serverOptionNames);
   return new PostgresText(servers, text('name', name, 63));
 }
 
+/** A row of the table `kept_text`, as `postgresText` gives it: for `WatchedStore`, `WatchedMode`. */
 export class PostgresText implements TextSource {
   readonly #given: PostgresServers;
   readonly #name: string;
@@ -49,11 +51,13 @@ export class PostgresText implements TextSource {
     this.#name = name;
   }
 
+  /** What the primary keeps now; null: nothing. Rejects while none of the servers can be believed to be the primary. */
   async read(): Promise<KeptText | null> {
     const { kept } = await this.#ask();
     return kept.text;
   }
 
+  /** As `TextSource.write`. */
   async write(text: string, ifRevision: number | undefined): Promise<number | null> {
     const { server, kept } = await this.#ask();
     const { schema } = await this.#servers();
@@ -64,6 +68,7 @@ export class PostgresText implements TextSource {
     });
   }
 
+  /** As `TextSource.watch`. */
   async watch(changed: () => void, failed: (error: unknown) => void): Promise<() => Promise<void>> {
     const { server, kept } = await this.#ask();
     const { schema } = await this.#servers();
@@ -95,6 +100,7 @@ export class PostgresText implements TextSource {
     this.#set = null;
   }
 
+  /** As `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
@@ -102,7 +108,11 @@ export class PostgresText implements TextSource {
   /** The server that is the primary now, and what it keeps. */
   async #ask(): Promise<{ server: ServerSettings; kept: Kept }> {
     const { settings, schema } = await this.#servers();
-    this.#set ??= new ServerSet(settings, { applicationName: 'ackgate text', answerMs, isUnref: true });
+    this.#set ??= new ServerSet(settings, {
+      applicationName: 'ackgate text',
+      answerTimeoutMs,
+      isUnref: true,
+    });
     const set = this.#set;
     const answers = await set.ask((connection) => keptOf(connection, schema, this.#name));
     const primaries = answers

@@ -23,7 +23,7 @@ export interface WatcherOptions {
 }
 
 const betweenMs = 500;
-const answerMs = 2000;
+const answerTimeoutMs = 2000;
 
 /** Looks whether one of the other servers was promoted and taken. */
 export class Watcher {
@@ -34,7 +34,7 @@ export class Watcher {
 
   constructor(options: WatcherOptions) {
     this.#options = options;
-    this.#servers = new ServerSet(options.others, { applicationName: 'ackgate watcher', answerMs });
+    this.#servers = new ServerSet(options.others, { applicationName: 'ackgate watcher', answerTimeoutMs });
     this.#ended = this.#run();
   }
 

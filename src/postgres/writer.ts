@@ -1,7 +1,7 @@
-import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import type { DriveMessage } from '../journal/driving.js';
-import { controlWords, Word, writeFailure, writePersisted, writeSupersededBy } from '../journal/memory.js';
+import { parentPort, workerData } from 'node:worker_threads';
+import { controlWords, Word, writeFailure, writeSupersededBy } from '../journal/memory.js';
 import { TurnLog } from '../journal/turn-log.js';
+import { isCalled, pauseWanted, takeStage, tellPersisted, told } from '../journal/writer-thread.js';
 import { monotonicNow } from '../shared/clock.js';
 import { waitWhile } from '../shared/wait-async.js';
 import type { OpenedStage } from '../stage/open-stage.js';
@@ -117,9 +117,9 @@ class Writer {
   #lookForOverdue(): void {
     if (this.#commitBegan === 0) return;
     const now = performance.now();
-    const { commitMs } = this.#data.options;
-    if (now - this.#commitBegan > commitMs) {
-      this.#failed(`the server did not answer a commit within ${commitMs} ms (commitMs)`);
+    const { commitTimeoutMs } = this.#data.options;
+    if (now - this.#commitBegan > commitTimeoutMs) {
+      this.#failed(`the server did not answer a commit within ${commitTimeoutMs} ms (commitTimeoutMs)`);
     }
     if (Atomics.load(this.#words, Word.closing) === 0) return;
     if (this.#closingSeen === 0) this.#closingSeen = now;
@@ -131,35 +131,22 @@ class Writer {
   /** The stage first: who sees a sequence persisted may rely on the stage having been told. */
   #persisted(sequence: number): void {
     this.#stage?.cursors.primary.advance(sequence);
-    writePersisted(this.#words, sequence);
-    if (Atomics.exchange(this.#words, Word.waiting, 0) !== 0) post({ type: 'moved' });
+    tellPersisted(this.#words, sequence);
   }
 
-  /** Takes the stage that was posted before the word was set. */
-  async #drive(): Promise<void> {
-    Atomics.store(this.#words, Word.driving, 0);
-    const { handle } = receiveMessageOnPort(parentPort!)!.message as DriveMessage;
-    let stage: OpenedStage | null = null;
-    try {
-      // Loaded only where it is wanted: it needs the native addon, a journal alone does not.
-      stage = (await import('../stage/open-stage.js')).openStage(handle);
+  #drive(): Promise<void> {
+    return takeStage(this.#words, (stage) => {
       stage.cursors.primary.issued(this.#lastSequence);
       stage.cursors.primary.advance(this.#lastSequence);
       this.#replication.drive(stage);
-    } catch (error) {
-      stage?.close();
-      post({ type: 'drive-refused', ...told(error) });
-      return;
-    }
-    this.#stage = stage;
-    post({ type: 'driving' });
+      this.#stage = stage;
+    });
   }
 
   async #pause(): Promise<boolean> {
     const words = this.#words;
-    const wanted = Atomics.load(words, Word.pausing);
+    const wanted = pauseWanted(words);
     if (wanted === 0) return false;
-    if (Atomics.exchange(words, Word.paused, wanted) !== wanted) post({ type: 'moved' });
     if (Atomics.load(words, Word.driving) === 0) {
       await waitWhile(words, Word.pausing, wanted, this.#data.parkMs);
     }
@@ -169,11 +156,7 @@ class Writer {
   async #park(): Promise<void> {
     const words = this.#words;
     Atomics.store(words, Word.parked, 1);
-    const isWanted =
-      Atomics.load(words, Word.closing) !== 0 ||
-      Atomics.load(words, Word.pausing) !== 0 ||
-      Atomics.load(words, Word.driving) !== 0;
-    if (this.#reader.isEmpty && !isWanted && !this.#isOver) {
+    if (this.#reader.isEmpty && !isCalled(words) && !this.#isOver) {
       await waitWhile(words, Word.parked, 1, this.#data.parkMs);
     }
     Atomics.store(words, Word.parked, 0);
@@ -217,12 +200,6 @@ class Writer {
 
 function post(message: WriterMessage): void {
   parentPort!.postMessage(message);
-}
-
-/** An error as it is posted. */
-function told(error: unknown): { code: string | null; message: string } {
-  const { code, message } = error as NodeJS.ErrnoException;
-  return { code: code?.startsWith('ERR_ACKGATE_') === true ? code : null, message };
 }
 
 async function open(data: WriterData): Promise<Writer | null> {

@@ -1,24 +1,32 @@
 import { Bytes } from '../shared/bytes.js';
+import { checkKeys } from '../shared/checks.js';
 import { checkRingHandle, type RingHandle, ringLayout, slotBytes, slotLayout } from './layout.js';
 
 /** One record as the reader sees it. A flyweight: valid until the next `at` of its consumer. */
 export interface RecordView {
+  /** Sequence that must be durable before it leaves; 0: it depends on none. */
   readonly wireSeq: number;
+  /** The connection to answer. */
   readonly connectionId: number;
+  /** The application's kind of record, 0 … 65,535. */
   readonly kind: number;
   /** Bits of `RecordFlag`. */
   readonly flags: number;
+  /** When the request was read, on the `monotonicNow` clock; 0: unknown. */
   readonly receivedNs: number;
+  /** When the engine had finished the response, on the same clock; 0: it was not stamped. */
   readonly finishedNs: number;
-  /** Of the request that it answers, 0: unknown. */
+  /** Id of the request that it answers, 0: unknown. */
   readonly requestId: number;
-  /** The slot's whole payload area; only the first `payloadLength` bytes belong to the record. */
+  /** The slot's whole payload area; only the first `payloadBytes` bytes belong to the record. */
   readonly bytes: Uint8Array;
-  readonly payloadLength: number;
+  /** Bytes of the payload. */
+  readonly payloadBytes: number;
 }
 
 /** The same, and where the payload begins in the `memory` of the consumer. */
 export interface RecordInRing extends RecordView {
+  /** Offset of the payload in bytes. */
   readonly payloadAt: number;
   /** Puts the request id into an array: returning it would cost an object when it is large. */
   copyRequestId(into: Float64Array, index: number): void;
@@ -31,9 +39,11 @@ export interface RecordInRing extends RecordView {
  * reader's until then. `poll` does both for simple uses.
  */
 export class Consumer {
+  /** Number of slots. */
   readonly capacity: number;
+  /** Largest payload in bytes. */
   readonly maxPayload: number;
-  /** All slots, to copy payloads from. */
+  /** @internal All slots, to copy payloads from. */
   readonly memory: Bytes;
   readonly #counters: Int32Array;
   readonly #slotBytes: number;
@@ -41,9 +51,13 @@ export class Consumer {
   #next: number;
   #publishedSeen: number;
 
-  /** `lazyViews`: a slot's view is made when it is first read, for large rings that are hardly used. */
-  constructor(handle: RingHandle, options: { lazyViews?: boolean } = {}) {
+  /** @throws ERR_ACKGATE_INVALID_ARGUMENT, ERR_ACKGATE_OUT_OF_RANGE, ERR_ACKGATE_HANDLE_VERSION for what is no handle */
+  constructor(handle: RingHandle);
+  /** @internal `lazyViews`: a slot's view is made when it is first read, for large rings that are hardly used. */
+  constructor(handle: RingHandle, options: { readonly lazyViews?: boolean });
+  constructor(handle: RingHandle, options: { readonly lazyViews?: boolean } = {}) {
     checkRingHandle(handle);
+    checkKeys('consumer options', options, ['lazyViews']);
     const { buffer, byteOffset, capacity, maxPayload } = handle;
     this.capacity = capacity;
     this.maxPayload = maxPayload;
@@ -105,7 +119,7 @@ class SlotView implements RecordInRing {
   finishedNs = 0;
   kind = 0;
   flags = 0;
-  payloadLength = 0;
+  payloadBytes = 0;
   payloadAt = 0;
   /** Offset of the slot in bytes. */
   #at = 0;
@@ -137,7 +151,7 @@ class SlotView implements RecordInRing {
     this.connectionId = this.#doubles[first + slotLayout.connectionId / 8];
     this.receivedNs = this.#doubles[first + slotLayout.receivedNs / 8];
     this.finishedNs = this.#doubles[first + slotLayout.finishedNs / 8];
-    this.payloadLength = this.#ints[(at + slotLayout.payloadLength) >> 2];
+    this.payloadBytes = this.#ints[(at + slotLayout.payloadBytes) >> 2];
     this.kind = this.#shorts[(at + slotLayout.kind) >> 1];
     this.flags = this.#shorts[(at + slotLayout.flags) >> 1];
     this.payloadAt = at + slotLayout.payload;

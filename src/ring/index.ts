@@ -1,4 +1,4 @@
-export { Consumer, type RecordView } from './consumer.js';
+export { Consumer, type RecordInRing, type RecordView } from './consumer.js';
 export { createRing, RecordFlag, type RingHandle } from './layout.js';
 export {
   claimFull,

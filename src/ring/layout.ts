@@ -1,4 +1,5 @@
 import { AckgateError, AckgateRangeError } from '../errors.js';
+import { checkKeys, integer } from '../shared/checks.js';
 
 /**
  * Memory of one ring, in bytes from its start; the start is a multiple of 128.
@@ -22,7 +23,7 @@ import { AckgateError, AckgateRangeError } from '../errors.js';
  *     16  receivedNs     f64   when the request was read, 0: unknown
  *     24  finishedNs     f64   when the engine had finished the response, 0: unknown
  *     32  highestSeq     f64   highest wireSeq published up to here
- *     40  payloadLength  u32
+ *     40  payloadBytes  u32
  *     44  kind           u16
  *     46  flags          u16
  *     48  requestId      f64   0: unknown
@@ -46,13 +47,14 @@ export const slotLayout = {
   receivedNs: 16,
   finishedNs: 24,
   highestSeq: 32,
-  payloadLength: 40,
+  payloadBytes: 40,
   kind: 44,
   flags: 46,
   requestId: 48,
   payload: 64,
 } as const;
 
+/** Bits of a record's `flags`. */
 export const RecordFlag = {
   /** The last answer to its request: an end-of-batch frame follows it. */
   lastInRequest: 1,
@@ -72,7 +74,9 @@ export const ringBytesMax = 2 ** 31;
 
 /** Names one ring in shared memory. Plain data: it can be posted to a Worker. */
 export interface RingHandle {
+  /** Of the layout; a handle of another version is refused. */
   readonly version: number;
+  /** The memory that the ring is in. */
   readonly buffer: SharedArrayBuffer;
   /** Where the ring starts in the buffer, in bytes. */
   readonly byteOffset: number;
@@ -92,31 +96,18 @@ export function ringBytes(capacity: number, maxPayload: number): number {
 }
 
 export function checkRingSize(capacity: number, maxPayload: number): void {
-  if (typeof capacity !== 'number' || typeof maxPayload !== 'number') {
-    throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', 'ring capacity and maxPayload must be numbers');
-  }
-  if (!Number.isInteger(capacity) || capacity < 2 || capacity > capacityMax) {
-    throw new AckgateRangeError(
-      'ERR_ACKGATE_OUT_OF_RANGE',
-      `ring capacity must be an integer from 2 to ${capacityMax}, got ${capacity}`,
-    );
-  }
+  integer('ring.capacity', capacity, 2, capacityMax);
   if ((capacity & (capacity - 1)) !== 0) {
     throw new AckgateRangeError(
       'ERR_ACKGATE_NOT_POWER_OF_TWO',
-      `ring capacity must be a power of two, got ${capacity}`,
+      `ring.capacity must be a power of two, got ${capacity}`,
     );
   }
-  if (!Number.isInteger(maxPayload) || maxPayload < 1 || maxPayload > maxPayloadMax) {
-    throw new AckgateRangeError(
-      'ERR_ACKGATE_OUT_OF_RANGE',
-      `ring maxPayload must be an integer from 1 to ${maxPayloadMax} bytes, got ${maxPayload}`,
-    );
-  }
+  integer('ring.maxPayload', maxPayload, 1, maxPayloadMax);
   if (ringBytes(capacity, maxPayload) > ringBytesMax) {
     throw new AckgateRangeError(
       'ERR_ACKGATE_OUT_OF_RANGE',
-      `ring capacity ${capacity} with maxPayload ${maxPayload} takes more than 2 GiB; lower one of them`,
+      `ring.capacity ${capacity} with ring.maxPayload ${maxPayload} takes more than 2 GiB; lower one of them`,
     );
   }
 }
@@ -124,10 +115,14 @@ export function checkRingSize(capacity: number, maxPayload: number): void {
 /**
  * Makes a ring of its own shared memory.
  *
- * @param options.capacity number of slots, a power of two (default 4096)
- * @param options.maxPayload largest payload in bytes (default 448, so that a slot is 512)
+ * @param options.capacity number of slots, a power of two, 2 … 2^24 (default 4096)
+ * @param options.maxPayload largest payload in bytes, 1 … 2^20 (default 448, so that a slot is 512)
+ * @throws ERR_ACKGATE_INVALID_ARGUMENT, ERR_ACKGATE_OUT_OF_RANGE, ERR_ACKGATE_NOT_POWER_OF_TWO, ERR_ACKGATE_UNKNOWN_OPTION
  */
-export function createRing(options: { capacity?: number; maxPayload?: number } = {}): RingHandle {
+export function createRing(
+  options: { readonly capacity?: number; readonly maxPayload?: number } = {},
+): RingHandle {
+  checkKeys('ring options', options, ['capacity', 'maxPayload']);
   const { capacity = 4096, maxPayload = 448 } = options;
   checkRingSize(capacity, maxPayload);
   return ringHandle(new SharedArrayBuffer(ringBytes(capacity, maxPayload)), 0, capacity, maxPayload);

@@ -1,5 +1,6 @@
 import { AckgateError, AckgateRangeError } from '../errors.js';
 import { sequenceMax } from '../limits.js';
+import { argument, outOfRange, wrong } from '../shared/checks.js';
 import { checkRingHandle, RecordFlag, type RingHandle, ringLayout, slotBytes, slotLayout } from './layout.js';
 
 /** `claim` found no free slot. */
@@ -24,11 +25,17 @@ const highestSeqAt = slotLayout.highestSeq / 8;
 const requestIdAt = slotLayout.requestId / 8;
 const kindAt = slotLayout.kind / 2;
 const flagsAt = slotLayout.flags / 2;
-const payloadLengthAt = slotLayout.payloadLength / 4;
+const payloadLengthAt = slotLayout.payloadBytes / 4;
 const uint16Max = 0xffff;
+const sequenceRange = 'an integer from 0 to 2^53-1';
 
+/**
+ * What became of a record that was to be published. `ok`: the reader will see it. `full`: no free slot, try again. `stopped`:
+ * the reader is gone or going, nothing more would be sent. `oversize`: the payload is larger than the ring takes.
+ */
 export type PublishResult = 'ok' | 'full' | 'stopped' | 'oversize';
 
+/** One response, as `Producer.tryPublish` takes it. */
 export interface ResponseRecord {
   /** The connection to answer, from `attach`. */
   connectionId: number;
@@ -69,7 +76,9 @@ const nobody: RingPeer = { stopped: () => false, published: () => {}, stampNs: (
 export class Producer {
   /** The ring's memory; after `claim` the payload goes here, from the claimed offset on. */
   readonly bytes: Uint8Array;
+  /** Number of slots. */
   readonly capacity: number;
+  /** Largest payload in bytes. */
   readonly maxPayload: number;
   readonly #counters: Int32Array;
   readonly #doubles: Float64Array;
@@ -85,6 +94,11 @@ export class Producer {
   #claimed = notOwner;
   #highestSeq = 0;
 
+  /**
+   * @param handle of `createRing`, on this thread or another
+   * @param peer what the reading side tells and hears (default: nothing)
+   * @throws ERR_ACKGATE_HANDLE_VERSION, ERR_ACKGATE_INVALID_ARGUMENT, ERR_ACKGATE_OUT_OF_RANGE
+   */
   constructor(handle: RingHandle, peer: RingPeer | null = null) {
     checkRingHandle(handle);
     const { buffer, byteOffset, capacity, maxPayload } = handle;
@@ -106,19 +120,19 @@ export class Producer {
    * Takes the next slot. Returns the offset in `bytes` where the payload goes, or one of `claimFull`,
    * `claimStopped`, `claimOversize`. Nothing is visible to the reader before `publish`.
    *
-   * @param payloadLength bytes, 0 … `maxPayload`
+   * @param payloadBytes bytes, 0 … `maxPayload`
    * @throws ERR_ACKGATE_RING_ORDER after a claim that was neither published nor aborted
    */
-  claim(payloadLength: number): number {
-    if (this.#claimed !== noClaim || !isWhole(payloadLength) || payloadLength > this.maxPayload) {
-      const refused = this.#begin(payloadLength);
+  claim(payloadBytes: number): number {
+    if (this.#claimed !== noClaim || !isWhole(payloadBytes) || payloadBytes > this.maxPayload) {
+      const refused = this.#begin(payloadBytes);
       if (refused < 0) return refused;
     }
     if (this.#peer.stopped()) return claimStopped;
     const next = this.#next;
     if (next === this.#fullAt && !this.#findRoom()) return claimFull;
     const at = (next & (this.capacity - 1)) * this.#slotBytes;
-    this.#ints[(at >> 2) + payloadLengthAt] = payloadLength;
+    this.#ints[(at >> 2) + payloadLengthAt] = payloadBytes;
     this.#doubles[(at >> 3) + requestIdAt] = 0;
     this.#claimed = at;
     return at + payloadAt;
@@ -134,7 +148,7 @@ export class Producer {
     // Not an argument of `publish`, which would become too large to be inlined.
     if (this.#claimed < 0) throw new AckgateError('ERR_ACKGATE_RING_ORDER', 'identify() without a claim');
     if (!isSequence(requestId)) {
-      throw rangeError(`requestId must be an integer from 0 to 2^53-1, got ${String(requestId)}`);
+      throw outOfRange('requestId', sequenceRange, requestId);
     }
     this.#doubles[(this.#claimed >> 3) + requestIdAt] = requestId;
   }
@@ -142,8 +156,13 @@ export class Producer {
   /**
    * Makes the claimed record visible to the reader.
    *
-   * @param flags of `RecordFlag`
-   * @throws ERR_ACKGATE_RING_ORDER without a claim, ERR_ACKGATE_SEQUENCE, ERR_ACKGATE_OUT_OF_RANGE; the claim stays
+   * @param connectionId the connection to answer, 0 … 2^53-1
+   * @param wireSeq sequence that must be durable before this leaves, 0 … 2^53-1; 0: it depends on none
+   * @param flags bits of `RecordFlag` (default none)
+   * @param kind the application's kind of record, 0 … 65,535 (default 0)
+   * @param receivedNs when the request was read, on the `monotonicNow` clock (default 0: unknown)
+   * @throws ERR_ACKGATE_RING_ORDER without a claim, ERR_ACKGATE_SEQUENCE, ERR_ACKGATE_OUT_OF_RANGE,
+   *   ERR_ACKGATE_INVALID_ARGUMENT for what is no number; the claim stays
    */
   publish(connectionId: number, wireSeq: number, flags = 0, kind = 0, receivedNs = 0): void {
     const at = this.#claimed;
@@ -157,7 +176,7 @@ export class Producer {
       flags > uint16Max ||
       !isTime(receivedNs)
     ) {
-      throw publishError(at, connectionId, wireSeq, receivedNs);
+      throw publishError(at, connectionId, wireSeq, receivedNs, kind, flags);
     }
     if (wireSeq > this.#highestSeq) this.#highestSeq = wireSeq;
     const doubles = this.#doubles;
@@ -185,18 +204,26 @@ export class Producer {
     if (this.#claimed >= 0) this.#claimed = noClaim;
   }
 
-  /** Claims, copies and publishes one record. A full ring, a stopped reader and an oversize payload are values. */
+  /**
+   * Claims, copies and publishes one record. A full ring, a stopped reader and an oversize payload are values.
+   *
+   * @throws as `claim`, `identify` and `publish`; ERR_ACKGATE_INVALID_ARGUMENT for a payload that is no `Uint8Array`
+   *   and for a flag that is neither true nor false
+   */
   tryPublish(record: ResponseRecord): PublishResult {
     const payload = record?.payload;
     if (!(payload instanceof Uint8Array)) {
-      throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', 'payload must be a Uint8Array');
+      throw argument('payload', 'a Uint8Array');
     }
+    const { lastInRequest, durabilityBypass } = record;
+    // The text 'false' is true to JavaScript, and a bypass that nobody meant would let an answer out that isn't durable.
+    if (!isFlag(lastInRequest) || !isFlag(durabilityBypass)) throw flagError(record);
     const at = this.claim(payload.length);
     if (at < 0) return at === claimFull ? 'full' : at === claimStopped ? 'stopped' : 'oversize';
     this.bytes.set(payload, at);
     const flags =
-      (record.lastInRequest ? RecordFlag.lastInRequest : 0) |
-      (record.durabilityBypass ? RecordFlag.durabilityBypass : 0);
+      (lastInRequest === true ? RecordFlag.lastInRequest : 0) |
+      (durabilityBypass === true ? RecordFlag.durabilityBypass : 0);
     try {
       const { connectionId, wireSeq, kind = 0, receivedNs = 0, requestId = 0 } = record;
       if (requestId !== 0) this.identify(requestId);
@@ -229,12 +256,12 @@ export class Producer {
   // inlined together into the engine's function, or every sequence beyond 2^31 costs an object for the call.
 
   /** Takes the writing end at the first claim; refuses what can't be claimed. 0: go on. */
-  #begin(payloadLength: number): number {
+  #begin(payloadBytes: number): number {
     if (this.#claimed === notOwner) this.#takeOwnership();
-    if (this.#claimed >= 0 || !isWhole(payloadLength)) {
-      throw claimError(this.#claimed, payloadLength, this.maxPayload);
+    if (this.#claimed >= 0 || !isWhole(payloadBytes)) {
+      throw claimError(this.#claimed, payloadBytes, this.maxPayload);
     }
-    if (payloadLength <= this.maxPayload) return 0;
+    if (payloadBytes <= this.maxPayload) return 0;
     return this.#peer.stopped() ? claimStopped : claimOversize;
   }
 
@@ -273,6 +300,14 @@ function isSequence(value: number): boolean {
   return Number.isSafeInteger(value) && value >= 0;
 }
 
+function isShort(value: unknown): boolean {
+  return isWhole(value as number) && (value as number) <= uint16Max;
+}
+
+function isFlag(value: unknown): boolean {
+  return value === undefined || typeof value === 'boolean';
+}
+
 function isTime(value: number): boolean {
   return Number.isFinite(value) && value >= 0;
 }
@@ -282,23 +317,24 @@ function publishError(
   connectionId: unknown,
   wireSeq: unknown,
   receivedNs: unknown,
+  kind: unknown,
+  flags: unknown,
 ): AckgateError | AckgateRangeError {
   if (claimed < 0) return new AckgateError('ERR_ACKGATE_RING_ORDER', 'publish() without a claim');
   if (!isSequence(wireSeq as number)) return sequenceError('wireSeq', wireSeq);
   if (!isSequence(connectionId as number)) {
-    return rangeError(`connectionId must be an integer from 0 to 2^53-1, got ${String(connectionId)}`);
+    return outOfRange('connectionId', sequenceRange, connectionId);
   }
   if (!isTime(receivedNs as number)) {
-    return rangeError(
-      `receivedNs must be nanoseconds of the monotonicNow clock, or 0, got ${String(receivedNs)}`,
-    );
+    return outOfRange('receivedNs', 'nanoseconds of the monotonicNow clock, or 0', receivedNs);
   }
-  return rangeError('kind and flags must be integers from 0 to 65535');
+  const expected = `an integer from 0 to ${uint16Max}`;
+  return isShort(kind) ? outOfRange('flags', expected, flags) : outOfRange('kind', expected, kind);
 }
 
 function claimError(
   claimed: number,
-  payloadLength: unknown,
+  payloadBytes: unknown,
   maxPayload: number,
 ): AckgateError | AckgateRangeError {
   if (claimed >= 0) {
@@ -307,16 +343,18 @@ function claimError(
       'claim() before the last claim was published or aborted',
     );
   }
-  return rangeError(`payloadLength must be an integer from 0 to ${maxPayload}, got ${String(payloadLength)}`);
+  return outOfRange('payloadBytes', `an integer from 0 to ${maxPayload}`, payloadBytes);
 }
 
-function rangeError(message: string): AckgateRangeError {
-  return new AckgateRangeError('ERR_ACKGATE_OUT_OF_RANGE', message);
+function flagError({ lastInRequest, durabilityBypass }: ResponseRecord): AckgateError {
+  return isFlag(lastInRequest)
+    ? wrong('durabilityBypass', 'true or false', durabilityBypass)
+    : wrong('lastInRequest', 'true or false', lastInRequest);
 }
 
-export function sequenceError(name: string, value: unknown): AckgateRangeError {
-  return new AckgateRangeError(
-    'ERR_ACKGATE_SEQUENCE',
-    `${name} must be an integer from 0 to ${sequenceMax}, got ${String(value)}`,
-  );
+/** Of what was to be a sequence; what is no number at all is the wrong kind of thing. */
+export function sequenceError(name: string, value: unknown): AckgateError | AckgateRangeError {
+  const expected = `an integer from 0 to ${sequenceMax}`;
+  if (typeof value !== 'number') return wrong(name, expected, value);
+  return new AckgateRangeError('ERR_ACKGATE_SEQUENCE', `${name} must be ${expected}, got ${value}`);
 }

@@ -1,13 +1,14 @@
 /** One text under one name, as several instances share it: such as a row of a table or a key of a bucket. */
 export interface KeptText {
-  /** From 1 on; another one with every write. */
+  /** Which writing it is: from 1 on, another one with every write. */
   readonly revision: number;
+  /** What was written. */
   readonly text: string;
 }
 
 /**
  * A place that is shared by several instances, as `WatchedStore` and `WatchedMode` use it. Every call may fail and may be
- * called again; one that does not answer within `answerMs` of their options counts as failed, and what it answers later
+ * called again; one that does not answer within `answerTimeoutMs` of their options counts as failed, and what it answers later
  * is ignored.
  */
 export interface TextSource {

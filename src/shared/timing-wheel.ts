@@ -52,7 +52,7 @@ export class TimingWheel {
     checkRange(
       'slots',
       Number.isInteger(slots) && slots >= 1 && slots <= 2 ** 24,
-      'a whole number from 1 to 2^24',
+      'an integer from 1 to 2^24',
     );
     checkRange('startNs', Number.isFinite(startNs), 'a finite number');
     checkRange('tickNs', Number.isFinite(tickNs) && tickNs > 0, 'a finite number above 0');

@@ -7,9 +7,9 @@ export interface WatchKeeperOptions {
   readonly source: TextSource;
   /** What is watched, in words, such as "the directives". */
   readonly what: string;
-  readonly answerMs: number;
-  readonly retryMinMs: number;
-  readonly retryMaxMs: number;
+  readonly answerTimeoutMs: number;
+  readonly retryMsMin: number;
+  readonly retryMsMax: number;
   readonly changed: () => void;
   /** The watch stands, or could not be set up: either way, what is known may be old. */
   readonly tried: () => void;
@@ -35,7 +35,7 @@ export class WatchKeeper {
 
   constructor(options: WatchKeeperOptions) {
     this.#options = options;
-    this.#backoff = new Backoff(options.retryMinMs, options.retryMaxMs);
+    this.#backoff = new Backoff(options.retryMsMin, options.retryMsMax);
   }
 
   start(): void {
@@ -51,13 +51,13 @@ export class WatchKeeper {
   }
 
   async #try(): Promise<void> {
-    const { source, what, answerMs, changed, tried } = this.#options;
+    const { source, what, answerTimeoutMs, changed, tried } = this.#options;
     const attempt: Attempt = { stop: null, stoodAtMs: Number.POSITIVE_INFINITY };
     this.#attempt = attempt;
     const isLatest = () => this.#attempt === attempt;
     try {
       const stop = await within(
-        answerMs,
+        answerTimeoutMs,
         `watching ${what}`,
         () =>
           source.watch(
@@ -86,13 +86,13 @@ export class WatchKeeper {
         : new Error(`watching ${this.#options.what} failed: ${describe(thrown)}`);
     if (attempt.stop !== null) void this.#end(attempt.stop);
     // Standing is no progress by itself: one that is cut at once would be set up in a tight loop.
-    if (performance.now() - attempt.stoodAtMs >= this.#options.retryMaxMs) this.#backoff.reset();
+    if (performance.now() - attempt.stoodAtMs >= this.#options.retryMsMax) this.#backoff.reset();
     this.#retry = setTimeout(() => void this.#try(), this.#backoff.next());
     this.#retry.unref();
   }
 
   /** What goes wrong while ending is of no use to anybody. */
   async #end(stop: Stop): Promise<void> {
-    await within(this.#options.answerMs, 'ending the watch', async () => stop()).catch(() => {});
+    await within(this.#options.answerTimeoutMs, 'ending the watch', async () => stop()).catch(() => {});
   }
 }

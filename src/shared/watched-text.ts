@@ -1,21 +1,31 @@
 import { AckgateError, AckgateRangeError } from '../errors.js';
 import { Backoff } from './backoff.js';
-import { checkIfRevision } from './checks.js';
+import { checkIfRevision, outOfRange } from './checks.js';
 import { describe } from './describe.js';
 import type { KeptText, TextSource } from './text-source.js';
+import { timerMsMax } from './timer-ms-max.js';
 import { WatchKeeper } from './watch-keeper.js';
 import { within } from './within.js';
 
-/** How often and how patiently a source is asked. */
+/** How often and how patiently a source is asked. Milliseconds, 1 … 2^31-1. */
 export interface WatchOptions {
-  /** The text is read at least so often, should a change go untold (default 10,000 ms). */
+  /** The text is read at least so often, should a change go untold (default 10,000). */
   readonly refreshMs?: number;
-  /** A source that takes longer has failed (default 5,000 ms). */
-  readonly answerMs?: number;
-  /** Waits after a failure, doubled from the first to the second (default 100 and 10,000 ms). */
-  readonly retryMinMs?: number;
-  readonly retryMaxMs?: number;
+  /** A source that takes longer has failed (default 5,000). */
+  readonly answerTimeoutMs?: number;
+  /** How long it waits after a failure; twice as long after each further one (default 100). */
+  readonly retryMsMin?: number;
+  /** The longest that it waits so (default 10,000). */
+  readonly retryMsMax?: number;
 }
+
+/** Their names, for what has options of its own besides. */
+export const watchKeys = [
+  'refreshMs',
+  'answerTimeoutMs',
+  'retryMsMin',
+  'retryMsMax',
+] as const satisfies readonly (keyof WatchOptions)[];
 
 /** What a text means to whoever watches it. */
 export interface Reading<T> {
@@ -31,8 +41,6 @@ export interface Reading<T> {
 
 /** A source that tells of changes without end is not read more often. */
 const betweenReadsMs = 20;
-const timerMax = 2 ** 31 - 1;
-
 /**
  * A text that several instances share, decoded. What was read last is in force, also while the source can't be reached
  * or keeps something that can't be meant: `ageMs` grows and `lastError` says why.
@@ -44,7 +52,7 @@ export class WatchedText<T> {
   readonly #source: TextSource;
   readonly #reading: Reading<T>;
   readonly #refreshMs: number;
-  readonly #answerMs: number;
+  readonly #answerTimeoutMs: number;
   readonly #backoff: Backoff;
   readonly #watch: WatchKeeper;
   #value: T;
@@ -66,16 +74,16 @@ export class WatchedText<T> {
     this.#reading = reading;
     this.#value = reading.empty;
     this.#refreshMs = milliseconds('refreshMs', options.refreshMs ?? 10_000);
-    this.#answerMs = milliseconds('answerMs', options.answerMs ?? 5000);
-    const retryMinMs = milliseconds('retryMinMs', options.retryMinMs ?? 100);
-    const retryMaxMs = milliseconds('retryMaxMs', options.retryMaxMs ?? 10_000);
-    this.#backoff = new Backoff(retryMinMs, retryMaxMs);
+    this.#answerTimeoutMs = milliseconds('answerTimeoutMs', options.answerTimeoutMs ?? 5000);
+    const retryMsMin = milliseconds('retryMsMin', options.retryMsMin ?? 100);
+    const retryMsMax = milliseconds('retryMsMax', options.retryMsMax ?? 10_000);
+    this.#backoff = new Backoff(retryMsMin, retryMsMax);
     this.#watch = new WatchKeeper({
       source,
       what: reading.what,
-      answerMs: this.#answerMs,
-      retryMinMs,
-      retryMaxMs,
+      answerTimeoutMs: this.#answerTimeoutMs,
+      retryMsMin,
+      retryMsMax,
       changed: () => this.#readSoon(),
       tried: () => void this.refresh(),
     });
@@ -136,7 +144,7 @@ export class WatchedText<T> {
   async write(text: string, ifRevision: number | undefined): Promise<number | null> {
     this.checkWritable(ifRevision);
     const revision = await within(
-      this.#answerMs,
+      this.#answerTimeoutMs,
       `writing ${this.#reading.what} (perhaps written all the same)`,
       async () => this.#source.write?.(text, ifRevision) ?? null,
     );
@@ -166,7 +174,7 @@ export class WatchedText<T> {
     const beganAtMs = performance.now();
     this.#lastReadAtMs = beganAtMs;
     try {
-      const kept = await within(this.#answerMs, `reading ${what}`, () => this.#source.read());
+      const kept = await within(this.#answerTimeoutMs, `reading ${what}`, () => this.#source.read());
       if (this.#closed !== null) return false;
       this.#take(kept);
       this.#takenAtMs = beganAtMs;
@@ -225,9 +233,6 @@ export class WatchedText<T> {
 }
 
 function milliseconds(name: string, value: unknown): number {
-  if (typeof value === 'number' && value >= 1 && value <= timerMax) return value;
-  throw new AckgateRangeError(
-    'ERR_ACKGATE_OUT_OF_RANGE',
-    `options.${name} must be a number from 1 to ${timerMax} milliseconds, got ${describe(value)}`,
-  );
+  if (typeof value === 'number' && value >= 1 && value <= timerMsMax) return value;
+  throw outOfRange(name, `a number of milliseconds from 1 to ${timerMsMax}`, value);
 }

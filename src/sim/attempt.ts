@@ -5,8 +5,16 @@ import type { Scenario } from './scenario.js';
 /** What can be wrong with a run: an invariant was broken, or the code under test, or the world, threw. */
 export type Breakage = Invariant | 'crash';
 
+/** What was wrong with a run of a scenario. */
+export interface ScenarioFailure {
+  /** The first invariant that was broken, or that something threw. */
+  invariant: Breakage;
+  /** What was seen, in a sentence; of a crash, its stack. */
+  message: string;
+}
+
 export interface Attempt {
-  failure: { invariant: Breakage; message: string } | null;
+  failure: ScenarioFailure | null;
   /** Null after a crash. */
   result: RunResult | null;
 }

@@ -15,10 +15,12 @@ export const invariants = {
   I13: 'a node counts with what it has in its present life, and as long as it is heard',
 } as const;
 
+/** Id of an invariant, such as `I01`; `invariants` says what it promises. */
 export type Invariant = keyof typeof invariants;
 
 /** A run that broke an invariant. */
 export class SimulationFailure extends Error {
+  /** The first one that was broken. */
   readonly invariant: Invariant;
 
   constructor(invariant: Invariant, message: string) {

@@ -55,7 +55,9 @@ export const faults = {
   'node-frozen': 'a node says nothing for longer than it may, while its machine goes on or has died',
 } as const;
 
+/** Name of a fault; `faults` says what happens with it. */
 export type Fault = keyof typeof faults;
+/** Every fault, in the order of `faults`. */
 export const faultNames = Object.keys(faults) as readonly Fault[];
 
 /** Those of nodes that tell their cursors by frames. */

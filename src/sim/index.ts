@@ -1,5 +1,12 @@
-/** The shipped stage in a simulated world; see docs/SIMULATION.md. */
-export type { Breakage } from './attempt.js';
+/**
+ * The simulator. It runs the shipped stage, or the shipped supervisor, in a simulated world of clients, kernel, disks and
+ * replicas, where everything follows from a seed and an independent model checks every step: `simulate` for one run of
+ * your choice, `runSwarm` for thousands of drawn ones, `shrinkScenario` for what one that failed comes down to. `whatIf`
+ * uses the same world to answer what acknowledgement latency and loss would be on a cluster that need not exist yet.
+ *
+ * @module ackgate/sim
+ */
+export type { Breakage, ScenarioFailure } from './attempt.js';
 export { type Invariant, invariants, SimulationFailure } from './failure.js';
 export type { FaultChoice } from './fault-list.js';
 export { type Fault, type FaultRates, faultNames, faults } from './faults.js';
@@ -20,7 +27,11 @@ export {
   supervisorInvariants,
 } from './supervisor/invariants.js';
 export { type SimulateSupervisorOptions, type SupervisorRun, simulateSupervisor } from './supervisor/run.js';
-export { drawSupervisorScenario, type SupervisorScenario } from './supervisor/scenario.js';
+export {
+  drawSupervisorScenario,
+  type ShutdownTrouble,
+  type SupervisorScenario,
+} from './supervisor/scenario.js';
 export {
   type SupervisorSweep,
   type SupervisorSweepFailure,
@@ -37,3 +48,4 @@ export {
 } from './swarm/index.js';
 export * from './whatif/index.js';
 export { type Fallback, fallbacks } from './world/reached.js';
+export type { WorldOptions } from './world/world.js';

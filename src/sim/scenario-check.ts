@@ -1,6 +1,6 @@
 import { AckgateError, AckgateRangeError } from '../errors.js';
 import { MAX_CLUSTER_SIZE, resolvePolicy } from '../policy/index.js';
-import { checkKeys } from '../stage/options.js';
+import { checkKeys } from '../shared/checks.js';
 import { checkFaultRates } from './fault-list.js';
 import { plainScenario, type Scenario, type ScenarioNode } from './scenario.js';
 

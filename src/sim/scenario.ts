@@ -3,57 +3,88 @@ import { Random } from './random.js';
 
 /** A node besides the primary. Times are means, in nanoseconds. */
 export interface ScenarioNode {
+  /** Where it stands, for policies that count zones; null: in a zone of its own. */
   zone: string | null;
+  /** One way between it and the primary, at least half of this, 0 … 10^13. */
   networkNs: number;
+  /** One sync of its journal, at least half of this, 0 … 10^13. */
   syncNs: number;
-  /** Acknowledgements wait this long for more to tell. */
+  /** Its acknowledgements wait so long for more to tell, 0 … 10^13. */
   ackDelayNs: number;
-  /** It tells its cursors by frames, which are its heartbeat as well; else its adapter connects and moves them. */
+  /** Whether it tells its cursors by frames, which are its heartbeat as well; else its adapter connects and moves them. */
   frames: boolean;
 }
 
 /** A whole run, as plain data: with its seed it decides everything that happens. */
 export interface Scenario {
+  /** Decides everything that is drawn, an integer from 0 to 2^53-1. */
   seed: number;
-  /** Places for connections, and how many clients come at first. */
+  /** Places for connections, 1 … 1024. */
   slots: number;
+  /** Clients that connect at first, 0 … `slots`. */
   clients: number;
+  /** Nodes besides the primary, at most 15. */
   nodes: ScenarioNode[];
+  /** The primary's zone, for policies that count zones; null: one of its own. */
   primaryZone: string | null;
+  /** Mean time of a sync of the primary's journal, in nanoseconds, 1 … 10^13; none takes less than half of it. */
   primarySyncNs: number;
+  /** A mode or a policy text, in force from the start. */
   policy: string;
-  /** Orders, the mean time between two, and how many clients hear of each (at most). */
+  /** Orders that come, 0 … 10,000,000. */
   orders: number;
+  /** Mean time between two orders, in nanoseconds, 1 … 10^13. */
   orderGapNs: number;
+  /** Most clients that hear of an order, 1 … 1000; how many is drawn for each. */
   fanOut: number;
-  /** Sizes of bodies, drawn from `min` to `max`. */
-  payload: { min: number; max: number };
-  /** Sequence of the first order, less 1. */
+  /** Sizes of bodies in bytes, drawn for each. */
+  payload: {
+    /** 5 … `max`. */
+    min: number;
+    /** `min` … `maxPayload`. */
+    max: number;
+  };
+  /** Sequence of the first order, less 1: 0 … 2^52. */
   firstSeq: number;
+  /** Slots of the output ring, a power of two, 2 … 2^20. */
   ringCapacity: number;
+  /** Largest payload of a record, in bytes, 5 … 60,000. */
   maxPayload: number;
+  /** Most records that the stage takes in one round, 1 … 2^20. */
   recordsPerBatch: number;
+  /** The stage flushes once a connection has so many bytes waiting, 1 … 65,536, … */
   flushBytes: number;
+  /** … or so many records were appended, 1 … 2^20, … */
   flushRecords: number;
+  /** … or the oldest appended byte is this old, in nanoseconds, 0 … 10^9. */
   flushDelayNs: number;
+  /** A connection to which nothing was appended for this long, in nanoseconds, gets a heartbeat; 0: none. At most 10^13. */
   heartbeatIntervalNs: number;
+  /** A client that takes nothing for this long is dropped; nanoseconds, 10^6 … 10^13. */
   blockedTimeoutNs: number;
+  /** One that was blocked for this long in total is dropped, too; nanoseconds, at most 10^13; 0: never. */
   blockedTotalNs: number;
-  /** A node without frames for longer than this is out of the view. */
+  /** A node without frames for longer than this is out of the view; nanoseconds, 5×10^7 … 6×10^10. */
   staleAfterNs: number;
+  /** What the kernel does with a send to a full socket: it keeps it until there is room, as io_uring does, or refuses it. */
   whenFull: 'wait' | 'refuse';
+  /** Requests that one submission takes, 1 … 65,536; fewer than there are connections make it small. */
   ringEntries: number;
+  /** Results that one call collects, 1 … 65,536; what finds no row is left for the next one. */
   resultRows: number;
-  /** Size of the kernel's send queue of each connection, in bytes. */
+  /** Size of the kernel's send queue of each connection, in bytes, 1 … 2^30. */
   socketBytes: number;
-  /** Bytes per second that a healthy client reads. */
+  /** Bytes per second that a healthy client reads, 0 … 10^12. */
   readRate: number;
+  /** Whether records are encoded by the stage; else payloads are sent as they are. */
   encoder: boolean;
+  /** Whether the stage takes its timings from the start. */
   timings: boolean;
-  /** The server also sends disconnect frames to clients that may stay. */
+  /** Whether the server also sends disconnect frames to clients that may stay. */
   notices: boolean;
-  /** Faults happen until then, in virtual nanoseconds since the start. */
+  /** Faults happen until then, in virtual nanoseconds since the start, 0 … 10^13; then everything heals. */
   troubleNs: number;
+  /** Rate of each fault, 0 … 1, at each of its opportunities; one that is missing does not happen. */
   faults: FaultRates;
 }
 

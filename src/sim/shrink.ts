@@ -1,24 +1,29 @@
-import { attempt, type Breakage } from './attempt.js';
+import { checkKeys, integer } from '../shared/checks.js';
+import { attempt, type Breakage, type ScenarioFailure } from './attempt.js';
 import { type Fault, faultNames } from './faults.js';
 import type { RunOptions } from './run.js';
 import { plainScenario, type Scenario } from './scenario.js';
 import { type ScenarioDifference, scenarioDifference } from './scenario-check.js';
 
+/** How a scenario is made shorter. */
 export interface ShrinkOptions {
   /** Most runs that may be spent, 1 or more (default 1,000). */
-  budget?: number;
+  readonly budget?: number;
   /** What a scenario breaks, null: nothing (default: it is run, once). */
-  breaks?: (scenario: Scenario) => { invariant: Breakage; message: string } | null;
-  /** How it is run. */
-  run?: RunOptions;
+  readonly breaks?: (scenario: Scenario) => ScenarioFailure | null;
+  /** How it is run by default; `twice` and `trace` are chosen by what is looked for. */
+  readonly run?: RunOptions;
 }
 
+/** What was found. */
 export interface ShrunkScenario {
+  /** The plainest and shortest one that was found. */
   scenario: Scenario;
   /** The same, where it differs from the plain scenario: ready to be pasted. */
   difference: ScenarioDifference;
   /** What the short scenario says about the invariant. */
   message: string;
+  /** Runs that were spent, at most the `budget`. */
   runs: number;
 }
 
@@ -31,12 +36,15 @@ const raisedRate = 0.3;
 /**
  * Makes a scenario that breaks an invariant as plain and as short as it gets while it still breaks the same one. The
  * same scenario gives the same result. Null: it does not break the invariant.
+ *
+ * @throws AckgateError ERR_ACKGATE_UNKNOWN_OPTION, ERR_ACKGATE_INVALID_ARGUMENT, ERR_ACKGATE_OUT_OF_RANGE for options
  */
 export function shrinkScenario(
   scenario: Scenario,
   invariant: Breakage,
   options: ShrinkOptions = {},
 ): ShrunkScenario | null {
+  checkKeys('options', options, ['budget', 'breaks', 'run']);
   const shrinker = new Shrinker(invariant, options);
   return shrinker.shrink(scenario);
 }
@@ -51,7 +59,7 @@ class Shrinker {
 
   constructor(invariant: Breakage, { budget = budgetDefault, breaks, run }: ShrinkOptions) {
     this.#invariant = invariant;
-    this.#budget = budget;
+    this.#budget = integer('budget', budget, 1, Number.MAX_SAFE_INTEGER);
     // Once is enough, but for the second run itself.
     const runOptions = { ...run, twice: invariant === 'I12', trace: false };
     this.#breaks = breaks ?? ((scenario) => attempt(scenario, runOptions).failure);

@@ -1,5 +1,5 @@
 import { AckgateError, AckgateRangeError } from '../errors.js';
-import { checkKeys } from '../stage/options.js';
+import { checkKeys } from '../shared/checks.js';
 import { checkFaultChoice, checkFaultRates } from './fault-list.js';
 import type { Fault, FaultRates } from './faults.js';
 import { type RunResult, runScenario } from './run.js';
@@ -15,26 +15,26 @@ const namedRate = 0.1;
  */
 export interface SimulateOptions extends Partial<Omit<Scenario, 'nodes' | 'faults'>> {
   /** Everything that is drawn comes from it: 0 … 2^53-1 (default 1). */
-  seed?: number;
+  readonly seed?: number;
   /** Nodes besides the primary: how many, 0 … 15, or each with what is special about it (default 0). */
-  nodes?: number | readonly Partial<ScenarioNode>[];
+  readonly nodes?: number | readonly Partial<ScenarioNode>[];
   /** Clients that connect at first, 0 … 1024 (default 4). */
-  clients?: number;
+  readonly clients?: number;
   /** `'all'`, `'none'` (the default), names, or rates from 0 to 1 by name. A name alone stands for a rate of 0.1. */
-  faults?: 'all' | 'none' | readonly Fault[] | FaultRates;
+  readonly faults?: 'all' | 'none' | readonly Fault[] | FaultRates;
   /**
    * Virtual milliseconds, above 0, in which faults happen (default 50). Unless `orderGapNs` says otherwise, the orders
    * are spread over this time; without it over 10 µs each.
    */
-  until?: number;
+  readonly until?: number;
   /** A mode or a policy text (default `local`). */
-  policy?: string;
+  readonly policy?: string;
   /** Orders that come, 0 … 10,000,000 (default 200); each is answered by 1 to 3 records, or more in a burst. */
-  orders?: number;
+  readonly orders?: number;
   /** Keep what happens, line by line (default false). */
-  trace?: boolean;
+  readonly trace?: boolean;
   /** Run it a second time, which must go the same way (default true). */
-  twice?: boolean;
+  readonly twice?: boolean;
 }
 
 /**
@@ -44,8 +44,9 @@ export interface SimulateOptions extends Partial<Omit<Scenario, 'nodes' | 'fault
  * Throws an `AckgateError` that names the option for everything that can't be meant.
  */
 export function simulate(options: SimulateOptions = {}): RunResult {
+  const scenario = scenarioOf(options);
   const { trace = false, twice = true } = options;
-  return runScenario(scenarioOf(options), { trace, twice });
+  return runScenario(scenario, { trace, twice });
 }
 
 /** The scenario that options stand for. */

@@ -16,8 +16,9 @@ export interface RunSource {
   readonly command: readonly string[] | null;
   /** Absolute path of the driver module; null: the built-in one. */
   readonly driverModule: string | null;
+  /** The address where the server listens. */
   readonly host: string;
-  /** Null: any free one. */
+  /** Its port; null: any free one. */
   readonly port: number | null;
 }
 
@@ -25,16 +26,21 @@ export interface RunSource {
 export interface Checkpoint {
   /** True: the run has come to its end, and there is nothing to go on with. */
   readonly finished: boolean;
+  /** What starts the run again in the same way. */
   readonly source: RunSource;
+  /** What the run is. */
   readonly identity: RunIdentity;
+  /** How far it has come. */
   readonly progress: RunProgress;
-  /** Of the server's files, in the directory of the run; removed when the run goes on or ends. */
+  /** Name of the folder of the server's files, in the directory of the run; removed when the run goes on or ends. */
   readonly serverFolder: string | null;
-  /** The server, when there is one; together with its start time, which no other process of this number has. */
+  /** The process of the server; null when there was none. */
   readonly serverPid: number | null;
+  /** When it was started, in clock ticks since the machine was: no other process has both. */
   readonly serverStartTicks: number | null;
-  /** The runner itself. */
+  /** The process of the runner itself. */
   readonly runnerPid: number;
+  /** When that was started, in the same ticks; null: not known, or the machine has been started again since. */
   readonly runnerStartTicks: number | null;
 }
 

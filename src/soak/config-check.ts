@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { AckgateError, AckgateRangeError } from '../errors.js';
-import { type SizeClass, type SoakConfig, sizeClasses } from './config.js';
+import { type ChaosConfig, type ClosedLoad, type SizeClass, type SoakConfig, sizeClasses } from './config.js';
 import { configSchema } from './config-schema.js';
 import { type Operation, operations, type SoakDriver } from './driver.js';
 import type { FindingId } from './findings.js';
@@ -13,9 +13,28 @@ import {
   scenarioNames,
   soakScenario,
 } from './scenarios.js';
+import type { Thresholds } from './thresholds.js';
 
 /** As a configuration is written: what is missing comes from the built-in scenario that it names. */
-export type SoakConfigInput = z.input<typeof configSchema>;
+export interface SoakConfigInput
+  extends Partial<
+    Omit<SoakConfig, 'mix' | 'sizes' | 'chaos' | 'footprint' | 'burst' | 'thresholds' | 'required'>
+  > {
+  /** Share of each operation, 0 … 1; one that is missing is 0, and they sum to 1. */
+  readonly mix?: Partial<SoakConfig['mix']>;
+  /** Share of each class of message sizes, 0 … 1; one that is missing is 0, and they sum to 1. */
+  readonly sizes?: Partial<SoakConfig['sizes']>;
+  /** What happens to the server besides its load. */
+  readonly chaos?: Partial<ChaosConfig>;
+  /** A load before the warm-up, around which resident memory is read when the server has settled. */
+  readonly footprint?: Partial<ClosedLoad>;
+  /** A load after that, in which resident memory is read every 2 ms. */
+  readonly burst?: Partial<ClosedLoad>;
+  /** What the findings are held against. */
+  readonly thresholds?: Partial<Thresholds>;
+  /** Findings that a run has to make (default: what a run of this length and rate can be expected to find out). */
+  readonly required?: readonly FindingId[];
+}
 
 /** A number off by less is a sum of rounded weights. */
 const sumTolerance = 1e-9;
@@ -41,7 +60,9 @@ export function checkSoakConfig(value: unknown): SoakConfig {
   if (!parsed.success) throw wrongField(parsed.error);
   const given = parsed.data;
   const { scenario = baseDefault } = given;
-  const base = isScenarioName(scenario) ? soakScenario(scenario, defined(given)) : null;
+  const base = isScenarioName(scenario)
+    ? soakScenario(scenario, defined({ durationSeconds: given.durationSeconds, seed: given.seed }))
+    : null;
   const config = base === null ? wholeConfig(given) : overlaid(base, given);
   checkSums(config);
   checkTimes(config);
@@ -149,7 +170,9 @@ function checkRequired(config: SoakConfig, required: readonly FindingId[]): void
 
 /** A configuration as this driver can carry it out, and what a reader should know of the difference. */
 export interface FittedConfig {
+  /** What will be run. */
   readonly config: SoakConfig;
+  /** What was left out or cut, in sentences. */
   readonly notes: readonly string[];
 }
 

@@ -1,7 +1,7 @@
 /** `inconclusive`: there was not enough to judge by. It is never a pass. */
 export type Verdict = 'pass' | 'fail' | 'inconclusive';
 
-/** Every finding that a run can have, in the order of the report. Ids are stable. */
+/** Every finding that a run can have, in the order of the report. */
 export const findingIds = [
   'ready',
   'completed',
@@ -26,8 +26,10 @@ export const findingIds = [
   'loss-success',
   'orphans',
 ] as const;
+/** Name of a finding, stable from version to version. */
 export type FindingId = (typeof findingIds)[number];
 
+/** A number with its name. */
 export interface Figure {
   /** With its unit at the end, such as `slopeBytesPerHour`. */
   readonly name: string;
@@ -35,8 +37,11 @@ export interface Figure {
   readonly value: number | null;
 }
 
+/** One thing that a run was judged by. */
 export interface Finding {
+  /** What it is about. */
   readonly id: FindingId;
+  /** Whether what was measured is within the limits. */
   readonly verdict: Verdict;
   /** What was found and what the limit is, in one sentence for people. */
   readonly detail: string;

@@ -1,7 +1,14 @@
-/** Runs a server under load for minutes or days, and says whether it leaks, slows down or loses anything. */
-export { type Checkpoint, readCheckpoint } from './checkpoint.js';
+/**
+ * The soak harness. It runs a server of yours under load and chaos for minutes or days and says, with figures and a
+ * report, whether it leaks, slows down, loses or garbles anything: `soakScenario` or `checkSoakConfig` make the
+ * configuration, a `SoakDriver` speaks your protocol, `runSoak` runs it, and `resumeSoak` goes on with a run whose runner
+ * has crashed. Linux only.
+ *
+ * @module ackgate/soak
+ */
+export { type Checkpoint, type RunSource, readCheckpoint } from './checkpoint.js';
 export type { ChaosConfig, ClosedLoad, ServerChaos, SizeClass, SoakConfig } from './config.js';
-export { checkForDriver, checkSoakConfig, type SoakConfigInput } from './config-check.js';
+export { checkForDriver, checkSoakConfig, type FittedConfig, type SoakConfigInput } from './config-check.js';
 export {
   batchSize,
   type ClientContext,
@@ -30,8 +37,9 @@ export {
   type RunFinding,
   type Verdict,
 } from './findings.js';
-export { judgeRun } from './judge-run.js';
+export { type JudgedRecord, judgeRun } from './judge-run.js';
 export type { RunPhase, SoakProgress } from './progress.js';
+export type { RunIdentity, RunProgress } from './run-book.js';
 export type { ChaosEvent, Ended, FootprintRecord, PeakRecord, RunRecord, SoakResult } from './run-record.js';
 export { type ResumeOptions, resumeSoak, runSoak, type SoakOptions } from './runner.js';
 export type {
@@ -49,7 +57,8 @@ export {
   fitDuration,
   requiredFindings,
   type ScenarioName,
+  type ScenarioOptions,
   scenarioNames,
   soakScenario,
 } from './scenarios.js';
-export { type Thresholds, thresholdsDefault } from './thresholds.js';
+export { defaultThresholds, type Thresholds } from './thresholds.js';

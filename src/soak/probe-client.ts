@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import { LineSplitter, type ProbeReply, type ProbeRequest } from './probe-wire.js';
 import type { OwnReading } from './samples.js';
 
-const answerMs = 2000;
+const answerTimeoutMs = 2000;
 
 /** The runner's end of the pipe to the probe in the server. */
 export class ProbeClient {
@@ -23,7 +23,7 @@ export class ProbeClient {
   }
 
   /** Null when there is no answer in time. */
-  read(gc: boolean, withinMs = answerMs): Promise<OwnReading | null> {
+  read(gc: boolean, withinMs = answerTimeoutMs): Promise<OwnReading | null> {
     // A server that has been blocked for so long that its pipe is full is not asked again.
     if (!this.#pipe.writable || this.#pipe.writableNeedDrain) return Promise.resolve(null);
     const id = ++this.#lastId;

@@ -4,7 +4,7 @@ import type { OwnReading } from './samples.js';
 export const probeFdName = 'ACKGATE_SOAK_FD';
 
 /** Requests and replies are lines of JSON. Longer ones come from somebody else. */
-export const probeLineMax = 4096;
+const probeLineMax = 4096;
 
 export interface ProbeRequest {
   /** Counted up; the reply has the same, so that a late one is not taken for that of a later request. */

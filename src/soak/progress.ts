@@ -1,3 +1,4 @@
+/** What a run is doing, in this order; `footprint` and `burst` only in its first life. */
 export type RunPhase =
   | 'starting'
   | 'idle'
@@ -10,14 +11,18 @@ export type RunPhase =
 
 /** Where a run is, for whoever watches. */
 export interface SoakProgress {
+  /** What it is doing. */
   readonly phase: RunPhase;
-  /** Under load. */
+  /** Time under load so far, in milliseconds. */
   readonly elapsedMs: number;
+  /** Time under load in all, in milliseconds. */
   readonly durationMs: number;
-  /** Answered in the last sample, a second; null before the load. */
+  /** Answers a second in the last sample; null outside of the load. */
   readonly answersPerSecond: number | null;
+  /** 99th percentile of latency in the last sample, in milliseconds; null: nothing was answered. */
   readonly p99Ms: number | null;
+  /** Resident memory of the server at the last sample; null: not known. */
   readonly rssBytes: number | null;
-  /** Requests that failed so far. */
+  /** Requests so far that were answered otherwise than expected, timed out, were lost, or could not be sent. */
   readonly failed: number;
 }

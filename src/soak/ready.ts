@@ -5,7 +5,7 @@ import { describeExit, type Exit, lastLines } from './exit.js';
 const betweenMs = 100;
 const connectMs = 2000;
 /** For the first answer. After each attempt without one it is doubled: a server may be slow in its beginning. */
-const answerMs = 2000;
+const answerTimeoutMs = 2000;
 const closeMs = 1000;
 const requestBytes = 64;
 const outputLines = 10;
@@ -47,7 +47,7 @@ export async function waitUntilReady(options: ReadyOptions): Promise<Ready> {
   if (signal.aborted) stop();
   let last: string | null = null;
   try {
-    let patienceMs = answerMs;
+    let patienceMs = answerTimeoutMs;
     for (;;) {
       const leftMs = readySeconds * 1000 - (clock.nowMs() - startMs);
       if (leftMs <= 0 || over.signal.aborted) break;

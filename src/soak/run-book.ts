@@ -8,10 +8,15 @@ const chaosEventsMax = 4000;
 
 /** What a run is, from its beginning on and when it is resumed. */
 export interface RunIdentity {
+  /** When it was begun for the first time, in ISO 8601. */
   readonly startedAt: string;
+  /** What the run is to be. */
   readonly config: SoakConfig;
+  /** The driver's name. */
   readonly driver: string;
+  /** The server's command as it was given; empty: the driver's own server. */
   readonly command: readonly string[];
+  /** The command that repeats the run, for people. */
   readonly repeat: string;
 }
 
@@ -19,16 +24,31 @@ export interface RunIdentity {
 export interface RunProgress {
   /** Lives of the server so far. */
   segments: number;
-  /** Time under load so far. */
+  /** Time under load so far, in milliseconds. */
   elapsedMs: number;
+  /** From the start of the server to its first answer, in milliseconds; null: there was none. */
   readyAfterMs: number | null;
+  /** The load before the warm-up; null: not done. */
   footprint: FootprintRecord | null;
+  /** The burst; null: not done. */
   peak: PeakRecord | null;
+  /** Latency in each window of the load so far. */
   windows: WindowReading[];
+  /** Counts of requests so far. */
   losses: LossCounts;
+  /** What was done to the server. */
   chaosEvents: ChaosEvent[];
+  /** What a reader should know before trusting the figures. */
   notes: string[];
-  runner: { firstRssBytes: number; lastRssBytes: number; maxRssBytes: number };
+  /** Resident memory of the runner itself, in bytes. */
+  runner: {
+    /** At its first sample. */
+    firstRssBytes: number;
+    /** At its last sample so far. */
+    lastRssBytes: number;
+    /** The most at any sample. */
+    maxRssBytes: number;
+  };
 }
 
 export const newProgress = (): RunProgress => ({

@@ -1,5 +1,6 @@
 import { totalmem } from 'node:os';
 import { AckgateError } from '../errors.js';
+import { checkKeys } from '../shared/checks.js';
 import type { Checkpoint, RunSource } from './checkpoint.js';
 import { systemClock } from './clock.js';
 import type { SoakConfig } from './config.js';
@@ -23,6 +24,7 @@ import type { Sample } from './samples.js';
 import { ServerProcess } from './server-process.js';
 import { isAlive, stopSurvivor } from './survivor.js';
 
+/** What a run needs besides its configuration. */
 export interface SoakOptions {
   /** Speaks the server's protocol. */
   readonly driver: SoakDriver;
@@ -33,12 +35,13 @@ export interface SoakOptions {
    * Default: the driver's own server.
    */
   readonly command?: readonly string[];
-  /** Where the server listens; default 127.0.0.1. */
+  /** The address where the server listens (default 127.0.0.1). */
   readonly host?: string;
-  /** Default: any free one. */
+  /** Its port (default: any free one). */
   readonly port?: number;
   /** Ends the run in order when it is aborted: artifacts are written, and it is inconclusive at best. */
   readonly signal?: AbortSignal;
+  /** Called when a phase begins, and with every sample. */
   onProgress?(progress: SoakProgress): void;
   /** The command that repeats the run, for the report; default: says that a program did it. */
   readonly repeat?: string;
@@ -50,6 +53,22 @@ export interface SoakOptions {
 
 /** Of a run that goes on; the rest is in its checkpoint. */
 export type ResumeOptions = Pick<SoakOptions, 'driver' | 'directory' | 'signal' | 'onProgress'>;
+
+const resumeNames = [
+  'driver',
+  'directory',
+  'signal',
+  'onProgress',
+] as const satisfies readonly (keyof ResumeOptions)[];
+const optionNames = [
+  ...resumeNames,
+  'command',
+  'host',
+  'port',
+  'repeat',
+  'driverModule',
+  'notes',
+] as const satisfies readonly (keyof SoakOptions)[];
 
 /** A server that has not ended by then after a SIGTERM is killed. */
 const stopGraceMs = 15_000;
@@ -66,6 +85,7 @@ const outputLines = 20;
  *   not be written, such as on a full disk
  */
 export async function runSoak(config: SoakConfig, options: SoakOptions): Promise<SoakResult> {
+  checkKeys('options', options, optionNames);
   checkPlatform();
   const { driver, command, host = '127.0.0.1', port, directory, notes = [] } = options;
   if (command === undefined && driver.server === undefined) {
@@ -106,6 +126,7 @@ export async function runSoak(config: SoakConfig, options: SoakOptions): Promise
  * @throws AckgateError ERR_ACKGATE_SOAK_CHECKPOINT when the run has come to its end, or its runner is still at it
  */
 export async function resumeSoak(checkpoint: Checkpoint, options: ResumeOptions): Promise<SoakResult> {
+  checkKeys('options', options, resumeNames);
   checkPlatform();
   const { finished, identity, progress, source } = checkpoint;
   const refuse = (why: string) => new AckgateError('ERR_ACKGATE_SOAK_CHECKPOINT', why);

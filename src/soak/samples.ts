@@ -3,28 +3,41 @@ export const samplesPerWindow = 10;
 
 /** From `/proc`. A reading that could not be had is null. */
 export interface ProcessReading {
+  /** Resident memory. */
   readonly rssBytes: number | null;
+  /** Resident memory, of what is shared with other processes only the due part. */
   readonly pssBytes: number | null;
+  /** Resident memory that is not of files: heaps and stacks. */
   readonly anonymousBytes: number | null;
+  /** Threads of the process. */
   readonly threads: number | null;
+  /** Open descriptors. */
   readonly fds: number | null;
 }
 
 /** From the server itself, where it is a Node program that the runner started. */
 export interface OwnReading {
+  /** V8's heap in use. */
   readonly heapUsedBytes: number | null;
-  /** Right after a full collection, which is done once in a window; null in the other samples. */
+  /** The same right after a full collection, which is done once in a window; null in the other samples. */
   readonly heapAfterGcBytes: number | null;
+  /** Memory outside of it that belongs to JavaScript objects. */
   readonly externalBytes: number | null;
-  /** 99th percentile since the last sample. */
+  /** 99th percentile of the delay of its event loop since the last sample, in milliseconds. */
   readonly eventLoopDelayP99Ms: number | null;
 }
 
+/** Latencies, summed up. */
 export interface Percentiles {
+  /** Of how many; never 0. */
   readonly count: number;
+  /** The median, in milliseconds. */
   readonly p50Ms: number;
+  /** 95 % took at most this, in milliseconds. */
   readonly p95Ms: number;
+  /** 99 % took at most this. */
   readonly p99Ms: number;
+  /** The slowest of all. */
   readonly maxMs: number;
 }
 
@@ -50,29 +63,36 @@ export interface RequestCounts {
 
 /** What the load saw since the last sample. */
 export interface LoadReading extends RequestCounts {
-  /** At this moment. */
+  /** Requests under way at this moment. */
   readonly outstanding: number;
+  /** Clients that are connected at this moment. */
   readonly connections: number;
   /** All operations but `slow`, in undisturbed time: from when a request was due to its whole answer. Null: none. */
   readonly latency: Percentiles | null;
-  /** Of `slow` operations. */
+  /** The same of `slow` operations. */
   readonly slowLatency: Percentiles | null;
-  /** How late the runner itself was with its requests. */
+  /** How late the runner itself was with its requests: 99th percentile in milliseconds; null: none was due. */
   readonly lagP99Ms: number | null;
 }
 
+/** `warm-up` is not judged, `load` is. */
 export type Phase = 'warm-up' | 'load';
 
+/** All that is read at one moment. */
 export interface Sample {
   /** Time under load so far, in milliseconds. It goes on where it stopped when a run is resumed. */
   readonly atMs: number;
+  /** What the run was doing. */
   readonly phase: Phase;
   /** Which life of the server, from 0: a run that is resumed begins another one. */
   readonly segment: number;
+  /** What the kernel says of the server. */
   readonly process: ProcessReading;
+  /** What the server says of itself; null where it can't be asked. */
   readonly own: OwnReading | null;
-  /** The driver's `status`. */
+  /** The driver's `status`; null: it has none, or did not answer. */
   readonly status: Readonly<Record<string, number>> | null;
+  /** What the load saw since the last sample. */
   readonly load: LoadReading;
   /** Chaos since the last sample, by kind. */
   readonly chaos: Readonly<Record<string, number>>;
@@ -80,21 +100,29 @@ export interface Sample {
 
 /** Latency in one window of the load phase. */
 export interface WindowReading {
+  /** When it ended, on the time axis of the samples. */
   readonly atMs: number;
+  /** Which life of the server, from 0. */
   readonly segment: number;
-  /** Null: a gap, nothing was answered. */
+  /** Of all operations but `slow`; null: a gap, nothing was answered. */
   readonly latency: Percentiles | null;
+  /** The same of `slow` operations. */
   readonly slowLatency: Percentiles | null;
+  /** How late the runner itself was: 99th percentile in milliseconds; null: none was due. */
   readonly lagP99Ms: number | null;
 }
 
 /** Sums over the whole run, warm-up included. */
 export interface LossCounts extends RequestCounts {
+  /** Answered all the same after they had timed out. */
   readonly late: number;
-  /** By what is wrong with answers; `duplicated` and `disordered` include what the runner found from ids. */
+  /** Answers that the driver found missing. */
   readonly missing: number;
+  /** Requests that were answered again: found by their ids, or by the driver. */
   readonly duplicated: number;
+  /** Answers out of turn: found by their ids, or by the driver. */
   readonly disordered: number;
+  /** Answers with wrong content, as the driver found it. */
   readonly corrupted: number;
   /** Connections that ended although nobody on this side wanted them to. */
   readonly connectionsLost: number;

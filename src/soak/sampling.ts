@@ -1,4 +1,4 @@
-import { within } from '../fault-client/within.js';
+import { atMost } from '../shared/at-most.js';
 import type { Clock } from './clock.js';
 import type { SoakDriver } from './driver.js';
 import type { Chaos } from './load/chaos.js';
@@ -87,7 +87,7 @@ export async function readStatus(
 ): Promise<Sample['status']> {
   if (driver.status === undefined) return null;
   try {
-    return (await within(statusMs, driver.status(server), signal)) ?? null;
+    return (await atMost(statusMs, driver.status(server), signal)) ?? null;
   } catch {
     // A server that hangs shows in everything else.
     return null;

@@ -1,12 +1,15 @@
 import { AckgateError } from '../errors.js';
+import { checkKeys } from '../shared/checks.js';
 import type { ChaosConfig, SoakConfig } from './config.js';
 import { type FindingId, findingIds } from './findings.js';
 import { slowAnswersShare } from './judges/degradation.js';
 import { leftOut } from './left-out.js';
 import { samplesPerWindow } from './samples.js';
-import { type Thresholds, thresholdsDefault } from './thresholds.js';
+import { defaultThresholds, type Thresholds } from './thresholds.js';
 
+/** The built-in ones: a minute for CI, a day of everything, two days of reconnects, half a day of large messages. */
 export const scenarioNames = ['smoke', 'moderate', 'reconnect', 'memory'] as const;
+/** Name of a built-in scenario. */
 export type ScenarioName = (typeof scenarioNames)[number];
 
 export const isScenarioName = (name: unknown): name is ScenarioName =>
@@ -111,19 +114,22 @@ const scenarios: Readonly<Record<ScenarioName, Base & { thresholds?: Partial<Thr
   },
 };
 
+/** What can be said of a built-in scenario. */
 export interface ScenarioOptions {
-  /** Default: the scenario's own. Another one brings warm-up, sample interval and required findings along. */
+  /** Time under load (default: the scenario's own). Warm-up, sample interval and required findings go with it. */
   readonly durationSeconds?: number;
-  /** Default 1. */
+  /** Decides what load and chaos draw, an integer from 0 to 2^32-1 (default 1). */
   readonly seed?: number;
 }
 
 /**
  * A built-in scenario.
  *
- * @throws ERR_ACKGATE_INVALID_ARGUMENT when there is none of that name
+ * @throws ERR_ACKGATE_INVALID_ARGUMENT when there is none of that name; ERR_ACKGATE_UNKNOWN_OPTION
  */
-export function soakScenario(name: string, { durationSeconds, seed = 1 }: ScenarioOptions = {}): SoakConfig {
+export function soakScenario(name: string, options: ScenarioOptions = {}): SoakConfig {
+  checkKeys('options', options, ['durationSeconds', 'seed']);
+  const { durationSeconds, seed = 1 } = options;
   if (!isScenarioName(name)) {
     throw new AckgateError(
       'ERR_ACKGATE_INVALID_ARGUMENT',
@@ -136,9 +142,9 @@ export function soakScenario(name: string, { durationSeconds, seed = 1 }: Scenar
     ...base,
     seed,
     thresholds: {
-      ...thresholdsDefault,
+      ...defaultThresholds,
       // Over a day a smaller change stands out from the noise.
-      slowdownRatioMax: length >= daySeconds ? 1.1 : thresholdsDefault.slowdownRatioMax,
+      slowdownRatioMax: length >= daySeconds ? 1.1 : defaultThresholds.slowdownRatioMax,
       ...thresholds,
     },
   };
@@ -154,7 +160,7 @@ export function fitDuration(config: SoakConfig, durationSeconds: number): SoakCo
 }
 
 /** A sixth of the whole, at most two hours. */
-export function fitWarmup(durationSeconds: number): number {
+function fitWarmup(durationSeconds: number): number {
   const share = Math.min(durationSeconds * warmupShare, warmupSecondsMax);
   return share >= 1 ? Math.floor(share) : Math.floor(share * 10) / 10;
 }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { basename } from 'node:path';
 import type { Duplex } from 'node:stream';
+import { atMost } from '../shared/at-most.js';
 import type { ServerCommand, ServerHandle } from './driver.js';
 import type { Exit } from './exit.js';
 import { OutputTail } from './output-tail.js';
@@ -178,14 +179,3 @@ const filled = (text: string, port: number, directory: string): string =>
 
 const isNode = (file: string): boolean =>
   file === process.execPath || ['node', 'nodejs'].includes(basename(file));
-
-async function atMost(ms: number, promise: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  await Promise.race([
-    promise,
-    new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, ms);
-    }),
-  ]);
-  clearTimeout(timer);
-}

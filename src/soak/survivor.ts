@@ -1,37 +1,21 @@
 import { readFileSync } from 'node:fs';
 import { AckgateError } from '../errors.js';
+import { type ProcessStat, processStat } from '../shared/process-stat.js';
 import { systemClock } from './clock.js';
 import { endGroup } from './process-group.js';
-
-/** What `/proc/PID/stat` says of a process that matters here. */
-interface ProcessState {
-  readonly group: number;
-  /** In clock ticks since the machine was started. Together with the number, it names one process. */
-  readonly startTicks: number;
-}
 
 const graceMsDefault = 5000;
 const killedMsMax = 5000;
 const pollMs = 50;
 
 /** Null: there is no such process any more, or it has ended and waits for its parent to see it. */
-function stateOf(pid: number): ProcessState | null {
-  let text: string;
-  try {
-    text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  } catch {
-    return null;
-  }
-  // The name in parentheses may have spaces and parentheses of its own.
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  const [state] = fields;
-  if (state === 'Z' || state === 'X') return null;
-  // The name is field 2, and the first of `fields` is field 3.
-  return { group: Number(fields[5 - 3]), startTicks: Number(fields[22 - 3]) };
+function liveStat(pid: number): ProcessStat | null {
+  const stat = processStat(pid);
+  return stat === null || stat.ended ? null : stat;
 }
 
 /** When a process was started, in clock ticks since the machine was; null when there is none. */
-export const startTicksOf = (pid: number): number | null => stateOf(pid)?.startTicks ?? null;
+export const startTicksOf = (pid: number): number | null => liveStat(pid)?.startTicks ?? null;
 
 /** Another one each time the machine is started; empty where the kernel does not say. */
 export function bootId(): string {
@@ -57,9 +41,9 @@ export async function stopSurvivor(
   startTicks: number,
   { graceMs = graceMsDefault, clock = systemClock } = {},
 ): Promise<boolean> {
-  const state = stateOf(pid);
-  if (state?.startTicks !== startTicks) return false;
-  const leads = state.group === pid;
+  const stat = liveStat(pid);
+  if (stat?.startTicks !== startTicks) return false;
+  const leads = stat.group === pid;
   for (const [signal, waitMs] of [
     ['SIGTERM', graceMs],
     ['SIGKILL', killedMsMax],

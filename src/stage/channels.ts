@@ -5,18 +5,25 @@ import { Contained } from '../shared/contained.js';
 import type { DroppedEvent, Stage } from './api.js';
 
 /** The degradation log has changed its mind: once a state has held for a second, or at once after a change of mode. */
-export interface DegradedChange extends DegradationFields {
+export interface DegradedEvent extends DegradationFields {
+  /** Whether too few nodes are connected for the policy. */
   degraded: boolean;
 }
 
-export interface ModeChange {
+/** Another policy was put in force by `setMode`, or whatever calls it. */
+export interface ModeChangedEvent {
+  /** The mode before. */
   from: DurabilityMode | 'custom';
+  /** Text of the policy before. */
   fromPolicy: string;
+  /** The mode in force from now on. */
   to: DurabilityMode | 'custom';
+  /** Text of the policy in force from now on. */
   toPolicy: string;
 }
 
-export interface FencedChange {
+/** A later primary has taken over. */
+export interface FencedEvent {
   /** The stage's own. */
   epoch: number;
   /** Of the primary that has taken over. */
@@ -28,16 +35,24 @@ export interface FencedChange {
  * thread that called `startStage`, or that runs the inline stage.
  */
 export interface StageChannels {
+  /** The stage has ended a connection on its own. */
   'ackgate:dropped': DroppedEvent;
-  /** While the thread is busy several changes can become one, that tells the last state. Long texts are cut. */
-  'ackgate:degraded': DegradedChange;
-  /** As above: `from` is then what was told last. */
-  'ackgate:mode': ModeChange;
-  /** Nothing more can be submitted. */
-  'ackgate:fenced': FencedChange;
+  /**
+   * The policy has become degraded, or is met again. While the thread is busy several changes can become one, that tells the last state. Long
+   * texts are cut.
+   */
+  'ackgate:degraded': DegradedEvent;
+  /** Another policy is in force. Several changes can become one as above: `from` is then what was told last. */
+  'ackgate:mode': ModeChangedEvent;
+  /** A later primary has taken over: nothing more can be submitted. */
+  'ackgate:fenced': FencedEvent;
 }
 
-export type StageChannelMessage<Name extends keyof StageChannels> = StageChannels[Name] & { stage: Stage };
+/** What a subscriber of a channel gets: the event, and the `stage` that it is about. */
+export type StageChannelMessage<Name extends keyof StageChannels> = StageChannels[Name] & {
+  /** The stage that it happened to. */
+  stage: Stage;
+};
 
 /** Publishes on one channel what happens to any stage of this thread. */
 class StageChannel<Name extends keyof StageChannels> {

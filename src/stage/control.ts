@@ -155,19 +155,19 @@ export class ControlReader {
 
   #dispatch(record: RecordInRing): void {
     const handlers = this.#handlers;
-    const { connectionId, wireSeq: value, receivedNs: extra, bytes, payloadLength } = record;
+    const { connectionId, wireSeq: value, receivedNs: extra, bytes, payloadBytes } = record;
     switch (record.kind) {
       case ControlKind.attach:
         handlers.attach(connectionId, value, extra);
         break;
       case ControlKind.disconnect: {
-        const reason = payloadLength > 0 ? bytes[0] : null;
+        const reason = payloadBytes > 0 ? bytes[0] : null;
         if (extra === 1) handlers.disconnectDrained(connectionId, value | 0, reason);
         else handlers.disconnectNow(connectionId, reason);
         break;
       }
       case ControlKind.push:
-        handlers.push(connectionId, this.#ring.memory, record.payloadAt, payloadLength);
+        handlers.push(connectionId, this.#ring.memory, record.payloadAt, payloadBytes);
         break;
       case ControlKind.busy:
         handlers.busy(connectionId);
@@ -176,7 +176,7 @@ export class ControlReader {
         handlers.notice(connectionId, value);
         break;
       case ControlKind.mode:
-        this.#mode(value, decoder.decode(bytes.slice(0, payloadLength)));
+        this.#mode(value, decoder.decode(bytes.slice(0, payloadBytes)));
         break;
       case ControlKind.drain:
         handlers.drain(value);

@@ -4,6 +4,7 @@ import { type DiagnosisLevel, diagnosisLevels, LevelIndex } from '../diagnosis/l
 import { tenantKey } from '../diagnosis/sampling.js';
 import { DirectivesWriter } from '../diagnosis/shared-directives.js';
 import { AckgateError, AckgateRangeError } from '../errors.js';
+import type { ControlOutcome } from '../shared/control-outcome.js';
 import { describe } from '../shared/describe.js';
 import { directivesOffset, type StageMemory } from '../shared/memory.js';
 import type { CheckedDiagnosis } from './options.js';
@@ -14,12 +15,10 @@ const grantMsMax = 61 * 60_000;
 const tenantCharsMax = 64;
 const none: DirectiveSnapshot = Object.freeze({ revision: 0, directives: Object.freeze([]) });
 
-type Sent = true | 'full' | 'gone';
-
 /** What is sent to the stage about one connection; the control thread's side knows whether it is there. */
 export interface SessionCalls {
-  tenant(connectionId: number, key: number): Sent;
-  raise(connectionId: number, level: number, expiresAt: number): Sent;
+  tenant(connectionId: number, key: number): ControlOutcome;
+  raise(connectionId: number, level: number, expiresAt: number): ControlOutcome;
 }
 
 /** The control thread's side of diagnosis: what is in force goes into shared memory, what was seen is read from there. */
@@ -72,14 +71,14 @@ export class ControlledDiagnosis implements StageDiagnosis {
     this.#unfollow = unfollow;
   }
 
-  setTenant(connectionId: number, tenant: string): Sent {
+  setTenant(connectionId: number, tenant: string): ControlOutcome {
     if (typeof tenant !== 'string' || tenant === '' || tenant.length > tenantCharsMax) {
       throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', 'tenant must be a text of 1 to 64 characters');
     }
     return this.#calls.tenant(connectionId, tenantKey(tenant));
   }
 
-  raise(connectionId: number, grant: LevelGrant): Sent {
+  raise(connectionId: number, grant: LevelGrant): ControlOutcome {
     const level = checkLevel('grant.level', grant?.level);
     const { expiresAt } = grant;
     if (typeof expiresAt !== 'number' || !(expiresAt >= 0) || expiresAt > Date.now() + grantMsMax) {

@@ -6,8 +6,11 @@ import { AckgateError, AckgateRangeError } from '../errors.js';
 import type { Cursors } from '../gate/cursors.js';
 import type { ResolvedPolicy } from '../policy/index.js';
 import type { Producer } from '../ring/producer.js';
+import { checkKeys, outOfRange } from '../shared/checks.js';
+import type { ControlOutcome } from '../shared/control-outcome.js';
 import type { StageMemory } from '../shared/memory.js';
 import { Word } from '../shared/memory.js';
+import { timerMsMax } from '../shared/timer-ms-max.js';
 import { adopt } from './adopt.js';
 import type { Stage, StageEvents } from './api.js';
 import { channels } from './channels.js';
@@ -16,7 +19,7 @@ import { type ControlResult, ControlWriter, unclaimedFds } from './control.js';
 import { ControlledDiagnosis } from './controlled-diagnosis.js';
 import { type EventHandlers, EventReader, throwLater } from './events.js';
 import type { StageHandle } from './open-stage.js';
-import { type CheckedOptions, checkKeys, checkPolicy, checkReason } from './options.js';
+import { type CheckedOptions, checkPolicy, checkReason } from './options.js';
 import { socketFd, takeWriteSide } from './socket-adapter.js';
 import { StageView } from './stage-view.js';
 import { StageState } from './state.js';
@@ -26,6 +29,8 @@ import type { TimingHistograms } from './timings.js';
 /** A `disconnect` that found the control ring full is tried again after so long; nothing else can bring it about. */
 const retryMs = 1;
 const drainMsDefault = 1000;
+const attachKeys = ['connectionId'];
+const disconnectKeys = ['when', 'reason'];
 
 /**
  * The control thread's side of a stage, whichever thread runs it: takes calls, checks them, sends them through the
@@ -76,7 +81,7 @@ export class ControlledStage extends EventEmitter<StageEvents> implements Stage 
   }
 
   attach(target: Socket | number, options: { connectionId?: number } = {}): number {
-    checkKeys('attach options', options, ['connectionId']);
+    checkKeys('attach options', options, attachKeys);
     this.#checkRunning();
     const connections = this.#connections;
     const id = connections.newId(options.connectionId);
@@ -101,8 +106,8 @@ export class ControlledStage extends EventEmitter<StageEvents> implements Stage 
   disconnect(
     connectionId: number,
     options: { when?: 'drained' | 'now'; reason?: number } = {},
-  ): true | 'full' | 'gone' {
-    checkKeys('disconnect options', options, ['when', 'reason']);
+  ): ControlOutcome {
+    checkKeys('disconnect options', options, disconnectKeys);
     const { when = 'drained', reason } = options;
     if (when !== 'drained' && when !== 'now') {
       throw new AckgateError(
@@ -119,7 +124,7 @@ export class ControlledStage extends EventEmitter<StageEvents> implements Stage 
     return sent;
   }
 
-  push(connectionId: number, body: Uint8Array): true | 'full' | 'gone' | 'oversize' {
+  push(connectionId: number, body: Uint8Array): ControlOutcome | 'oversize' {
     if (!(body instanceof Uint8Array)) {
       throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', 'body must be a Uint8Array');
     }
@@ -127,11 +132,11 @@ export class ControlledStage extends EventEmitter<StageEvents> implements Stage 
     return this.#control.push(connectionId, body);
   }
 
-  busy(connectionId: number): true | 'full' | 'gone' {
+  busy(connectionId: number): ControlOutcome {
     return this.#tell(connectionId, () => this.#control.busy(connectionId));
   }
 
-  notify(connectionId: number, reason: number): true | 'full' | 'gone' {
+  notify(connectionId: number, reason: number): ControlOutcome {
     checkReason(reason);
     return this.#tell(connectionId, () => this.#control.notice(connectionId, reason));
   }
@@ -145,10 +150,7 @@ export class ControlledStage extends EventEmitter<StageEvents> implements Stage 
   async fence(newEpoch: number): Promise<void> {
     const { epoch } = this;
     if (!Number.isSafeInteger(newEpoch) || newEpoch < 0) {
-      throw new AckgateRangeError(
-        'ERR_ACKGATE_OUT_OF_RANGE',
-        `newEpoch must be an integer from 0 to 2^53-1, got ${String(newEpoch)}`,
-      );
+      throw outOfRange('newEpoch', 'an integer from 0 to 2^53-1', newEpoch);
     }
     if (newEpoch <= epoch) {
       throw new AckgateRangeError(
@@ -185,11 +187,8 @@ export class ControlledStage extends EventEmitter<StageEvents> implements Stage 
   async close(options: { drainMs?: number } = {}): Promise<void> {
     checkKeys('close options', options, ['drainMs']);
     const { drainMs = drainMsDefault } = options;
-    if (typeof drainMs !== 'number' || !(drainMs >= 0) || drainMs > 2 ** 31 - 1) {
-      throw new AckgateRangeError(
-        'ERR_ACKGATE_OUT_OF_RANGE',
-        `drainMs must be a number from 0 to 2^31-1, got ${String(drainMs)}`,
-      );
+    if (typeof drainMs !== 'number' || !(drainMs >= 0) || drainMs > timerMsMax) {
+      throw outOfRange('drainMs', 'a number from 0 to 2^31-1', drainMs);
     }
     if (!this.#closing) {
       this.#closing = true;
@@ -241,7 +240,7 @@ export class ControlledStage extends EventEmitter<StageEvents> implements Stage 
   }
 
   /** Sends what fits into any place of the control ring, about a connection that takes more. */
-  #tell(connectionId: number, send: () => ControlResult): true | 'full' | 'gone' {
+  #tell(connectionId: number, send: () => ControlResult): ControlOutcome {
     return this.#takesMore(connectionId) ? notOversize(send()) : 'gone';
   }
 

@@ -6,7 +6,7 @@ import { jsonWithin } from '../shared/json-within.js';
 import type { Logger } from '../shared/logger.js';
 import { noticeSlots, type StageMemory, Word } from '../shared/memory.js';
 import type { ClosedEvent, DroppedEvent } from './api.js';
-import type { DegradedChange, ModeChange } from './channels.js';
+import type { DegradedEvent, ModeChangedEvent } from './channels.js';
 
 /**
  * Records of the event ring, stage → control thread; the fields of the ring's slots are used as follows:
@@ -16,8 +16,8 @@ import type { DegradedChange, ModeChange } from './channels.js';
  *     fenced
  *     fatal                                                      JSON { code, message }
  *     log                      level                             JSON [fields, message]
- *     mode                                                       JSON ModeChange
- *     degraded                                                   JSON DegradedChange
+ *     mode                                                       JSON ModeChangedEvent
+ *     degraded                                                   JSON DegradedEvent
  *
  * A connection has one place for its `ended`, so that it is never lost. The others share `noticeSlots` places. Log lines
  * get half of them, and are dropped and counted when there is none. Changes of mode and of degradation get a quarter, and
@@ -43,8 +43,8 @@ export class EventWriter {
   readonly #ringBell: () => void;
   #published = 0;
   /** Changes that found no place so far. */
-  #mode: ModeChange | null = null;
-  #degraded: DegradedChange | null = null;
+  #mode: ModeChangedEvent | null = null;
+  #degraded: DegradedEvent | null = null;
 
   /** `ringBell` tells the control thread, once, that events wait; its reader clears the doorbell word. */
   constructor(memory: StageMemory, consumed: () => number, ringBell: () => void) {
@@ -74,13 +74,13 @@ export class EventWriter {
     this.#json(EventKind.fatal, { code, message: error.message });
   }
 
-  mode(change: ModeChange): void {
+  mode(change: ModeChangedEvent): void {
     const { from, fromPolicy } = this.#mode ?? change;
     this.#mode = { ...change, from, fromPolicy };
     this.changes();
   }
 
-  degraded(change: DegradedChange): void {
+  degraded(change: DegradedEvent): void {
     this.#degraded = change;
     this.changes();
   }
@@ -131,8 +131,8 @@ export interface EventHandlers {
   dropped(slot: number, event: DroppedEvent): void;
   closed(slot: number, event: ClosedEvent): void;
   fenced(): void;
-  mode(change: ModeChange): void;
-  degraded(change: DegradedChange): void;
+  mode(change: ModeChangedEvent): void;
+  degraded(change: DegradedEvent): void;
   fatal(error: { code?: string | undefined; message: string }): void;
   logger: Logger;
 }
@@ -174,7 +174,7 @@ export function throwLater(call: () => void): void {
 
 /** Copies an event out of its slot. */
 function readEvent(record: RecordView): (handlers: EventHandlers) => void {
-  const { kind, connectionId, bytes, payloadLength, wireSeq, receivedNs } = record;
+  const { kind, connectionId, bytes, payloadBytes, wireSeq, receivedNs } = record;
   if (kind === EventKind.ended) {
     const reason = (bytes[0] << 24) >> 24;
     const slot = bytes[4] | (bytes[5] << 8) | (bytes[6] << 16) | (bytes[7] << 24);
@@ -183,7 +183,7 @@ function readEvent(record: RecordView): (handlers: EventHandlers) => void {
     return (handlers) => handlers.dropped(slot, event);
   }
   if (kind === EventKind.fenced) return (handlers) => handlers.fenced();
-  const body = JSON.parse(text(bytes, payloadLength));
+  const body = JSON.parse(text(bytes, payloadBytes));
   if (kind === EventKind.log) return ({ logger }) => logger[levels[wireSeq]](body[0], body[1]);
   if (kind === EventKind.mode) return (handlers) => handlers.mode(body);
   if (kind === EventKind.degraded) return (handlers) => handlers.degraded(body);

@@ -1,14 +1,14 @@
 import { checkRedactor, type Redactor } from '../diagnosis/redactor.js';
 import { checkEncoder, type Encoder } from '../encode/encoder.js';
 import { checkFraming, type Framing, lengthPrefixFraming } from '../encode/framing.js';
-import { AckgateError, AckgateRangeError } from '../errors.js';
+import { AckgateError } from '../errors.js';
+import { outOfRange } from '../shared/checks.js';
 import { monotonicNow } from '../shared/clock.js';
-import { describe } from '../shared/describe.js';
 import type { DiagnosisOptions, Stage, StageOptions } from './api.js';
 import { assembleStage } from './assemble.js';
 import type { ControlledStage } from './controlled-stage.js';
 import { guardExit } from './exit-guard.js';
-import { checkOptions } from './options.js';
+import { checkNames, checkOptions } from './options.js';
 import type { ResponseStage } from './response-stage.js';
 import { createControlledStage } from './start-stage.js';
 
@@ -17,9 +17,15 @@ import { createControlledStage } from './start-stage.js';
  * loop.
  */
 export interface InlineStageOptions extends Omit<StageOptions, 'encoder' | 'framing' | 'idle' | 'diagnosis'> {
-  encoder?: Encoder;
-  framing?: Framing;
-  diagnosis?: Omit<DiagnosisOptions, 'redactor'> & { redactor?: Redactor };
+  /** Makes bodies of payloads. Default: payloads are already encoded and are sent as they are, in a frame. */
+  readonly encoder?: Encoder;
+  /** How bodies become frames (default `lengthPrefixFraming`). */
+  readonly framing?: Framing;
+  /** As for `startStage`. */
+  readonly diagnosis?: Omit<DiagnosisOptions, 'redactor'> & {
+    /** Overwrites what must not be seen in captured bodies. Default: they are captured as they are. */
+    readonly redactor?: Redactor;
+  };
 }
 
 /** A stage that runs in the caller's own loop, on the caller's thread. */
@@ -28,7 +34,7 @@ export interface InlineStage extends Stage {
    * One round; never blocks. Returns how much was done, 0 when there was nothing to do. Events are emitted from here.
    *
    * @param nowNs monotonic nanoseconds (default: read from `monotonicNow`); a lower one than before counts as that
-   * @throws ERR_ACKGATE_OUT_OF_RANGE
+   * @throws ERR_ACKGATE_OUT_OF_RANGE, ERR_ACKGATE_INVALID_ARGUMENT
    */
   doWork(nowNs?: number): number;
   /** Sleeps, and blocks this thread, until there may be something to do; 50 ms at most. */
@@ -37,11 +43,12 @@ export interface InlineStage extends Stage {
 
 /** Makes a stage that does nothing until its `doWork` is called, again and again. Errors as for `startStage`. */
 export function createInlineStage(options: InlineStageOptions = {}): InlineStage {
-  const { encoder = null, framing = lengthPrefixFraming, diagnosis = {}, ...rest } = options;
-  const { redactor = null, ...levels } = diagnosis;
+  checkNames(options);
+  const { encoder, framing = lengthPrefixFraming, diagnosis = {}, ...rest } = options;
+  const { redactor, ...levels } = diagnosis;
   checkFraming(framing, 'framing');
-  if (encoder !== null) checkEncoder(encoder, 'encoder');
-  if (redactor !== null) checkRedactor(redactor, 'diagnosis.redactor');
+  if (encoder !== undefined) checkEncoder(encoder, 'encoder');
+  if (redactor !== undefined) checkRedactor(redactor, 'diagnosis.redactor');
   if ('idle' in rest) {
     throw new AckgateError(
       'ERR_ACKGATE_UNKNOWN_OPTION',
@@ -62,9 +69,9 @@ export function createInlineStage(options: InlineStageOptions = {}): InlineStage
       policy: checked.policy,
       limits: checked.limits,
       ringBell: () => {},
-      encoder,
+      encoder: encoder ?? null,
       framing,
-      redactor,
+      redactor: redactor ?? null,
       histograms: stage.timings,
     });
   } catch (error) {
@@ -81,10 +88,7 @@ function runInline(stage: ControlledStage, inner: ResponseStage): InlineStage {
   return Object.assign(stage, {
     doWork(nowNs = monotonicNow()): number {
       if (typeof nowNs !== 'number' || !Number.isFinite(nowNs) || nowNs < 0) {
-        throw new AckgateRangeError(
-          'ERR_ACKGATE_OUT_OF_RANGE',
-          `nowNs must be monotonic nanoseconds as a number, got ${describe(nowNs)}`,
-        );
+        throw outOfRange('nowNs', 'monotonic nanoseconds as a number', nowNs);
       }
       if (finished) return 0;
       lastNs = Math.max(lastNs, nowNs);

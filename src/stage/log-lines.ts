@@ -2,7 +2,7 @@ import type { DegradationFields } from '../gate/degradation-logger.js';
 import type { Gate } from '../gate/gate.js';
 import { clauseText, type ResolvedPolicy } from '../policy/index.js';
 import type { Logger } from '../shared/logger.js';
-import type { ModeChange } from './channels.js';
+import type { ModeChangedEvent } from './channels.js';
 
 /** What the degradation log says of the gate as it stands. */
 export function describeDegradation(gate: Gate): DegradationFields {
@@ -18,7 +18,7 @@ export function describeDegradation(gate: Gate): DegradationFields {
   };
 }
 
-export function describeChange(from: ResolvedPolicy, to: ResolvedPolicy): ModeChange {
+export function describeChange(from: ResolvedPolicy, to: ResolvedPolicy): ModeChangedEvent {
   return {
     from: from.mode,
     fromPolicy: from.policy.toString(),
@@ -28,7 +28,7 @@ export function describeChange(from: ResolvedPolicy, to: ResolvedPolicy): ModeCh
 }
 
 /** Logs a change of policy; one that holds nothing back deserves a warning. */
-export function logPolicyChange(logger: Logger, change: ModeChange, gate: Gate): void {
+export function logPolicyChange(logger: Logger, change: ModeChangedEvent, gate: Gate): void {
   logger.info(change, 'durability policy changed');
   if (gate.durablePos === Number.POSITIVE_INFINITY) {
     logger.warn({ policy: change.toPolicy }, 'durability policy holds nothing back');

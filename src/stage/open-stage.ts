@@ -11,7 +11,9 @@ import type { TimingHistograms } from './timings.js';
 
 /** Names a running stage for other threads of this process. Plain data: post it anywhere. */
 export interface StageHandle {
+  /** @internal What the threads of the stage share. Its layout is no contract. */
   readonly memory: StageMemory;
+  /** The latency histograms, shared with the stage. */
   readonly timings: TimingHistograms;
 }
 
@@ -19,7 +21,9 @@ export interface StageHandle {
 export interface OpenedStage {
   /** The writing end of the output ring; one thread at a time may publish. */
   readonly producer: Producer;
+  /** The cursors that the policy goes by. */
   readonly cursors: Cursors;
+  /** One consistent copy of the status block. */
   status(): StageStatus;
   /** The latency histograms, shared with the stage. */
   readonly timings: TimingHistograms;

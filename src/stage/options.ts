@@ -1,13 +1,15 @@
 import { type DiagnosisLevel, diagnosisLevels } from '../diagnosis/levels.js';
 import { AckgateError, AckgateRangeError } from '../errors.js';
-import { Policy, type ResolvedPolicy, resolvePolicy } from '../policy/index.js';
+import { type PolicyInput, type ResolvedPolicy, resolvePolicy } from '../policy/index.js';
 import { checkRingSize } from '../ring/layout.js';
-import { checkLogger } from '../shared/checks.js';
+import { boolean, checkKeys, checkLogger, integer, outOfRange } from '../shared/checks.js';
 import type { Logger } from '../shared/logger.js';
 import { silentLogger } from '../shared/logger.js';
 import { captureDefaults } from '../shared/memory.js';
 import { safeLogger } from '../shared/safe-logger.js';
+import { timerMsMax } from '../shared/timer-ms-max.js';
 import type { DiagnosisOptions, StageOptions } from './api.js';
+import type { InlineStageOptions } from './inline-stage.js';
 
 /** Limits that the stage itself works with. Plain data: they are posted to the Worker. */
 export interface StageLimits {
@@ -49,6 +51,8 @@ export interface CheckedDiagnosis {
   captureBytes: number;
 }
 
+const diagnosisNames = ['baseline', 'kinds', 'redactor', 'captureRecords', 'captureBytes'];
+
 export const connectionsMax = 32_768;
 
 const known = [
@@ -76,31 +80,34 @@ const known = [
   'logger',
 ] as const satisfies readonly (keyof StageOptions)[];
 
+/** Refuses unknown ones, also those of diagnosis. */
+export function checkNames(options: StageOptions | InlineStageOptions): void {
+  checkKeys('options', options, known);
+  const { diagnosis = {} } = options;
+  checkKeys('diagnosis', diagnosis, diagnosisNames);
+}
+
 /** Throws an `AckgateError` that names the option for everything that can't be meant. */
 export function checkOptions(options: StageOptions): CheckedOptions {
-  checkKeys('options', options, known);
-  const ring = options.ring ?? {};
-  checkKeys('options.ring', ring, ['capacity', 'maxPayload']);
+  checkNames(options);
+  // Defaults are for what was left out: a null may be a setting that got lost, and must not become the mode `local`.
+  const { ring = {}, policy = 'local', backend = 'auto', idle = 'park', sqpoll = false } = options;
+  const { diagnosis = {}, logger = silentLogger } = options;
+  checkKeys('ring', ring, ['capacity', 'maxPayload']);
   const { capacity = 4096, maxPayload = 448 } = ring;
   checkRingSize(capacity, maxPayload);
   if (maxPayload > 60_000) {
-    throw range(
+    throw outOfRange(
       'ring.maxPayload',
       'an integer from 1 to 60,000 bytes: a frame must fit into a send buffer',
       maxPayload,
     );
   }
-  const number = (
-    name: NumericOption,
-    fallback: number,
-    min: number,
-    max: number,
-    integer = true,
-  ): number => {
-    const value: unknown = options[name] ?? fallback;
+  const number = (name: NumericOption, fallback: number, min: number, max: number, whole = true): number => {
+    const value: unknown = options[name] === undefined ? fallback : options[name];
     const fits =
-      typeof value === 'number' && value >= min && value <= max && (!integer || Number.isInteger(value));
-    if (!fits) throw range(name, `${integer ? 'an integer' : 'a number'} from ${min} to ${max}`, value);
+      typeof value === 'number' && value >= min && value <= max && (!whole || Number.isInteger(value));
+    if (!fits) throw outOfRange(name, `${whole ? 'an integer' : 'a number'} from ${min} to ${max}`, value);
     return value;
   };
   const ringEntries = number('ringEntries', 4096, 64, 32_768);
@@ -113,23 +120,23 @@ export function checkOptions(options: StageOptions): CheckedOptions {
   return {
     ring: { capacity, maxPayload },
     connections: number('connections', 16_384, 1, connectionsMax),
-    policy: checkPolicy(options.policy ?? 'local'),
+    policy: checkPolicy(policy),
     zone: checkZone(options.zone),
-    backend: oneOf('backend', options.backend ?? 'auto', ['auto', 'uring', 'posix']),
-    idle: oneOf('idle', options.idle ?? 'park', ['spin', 'backoff', 'park']),
+    backend: oneOf('backend', backend, ['auto', 'uring', 'posix']),
+    idle: oneOf('idle', idle, ['spin', 'backoff', 'park']),
     encoder: checkModule('encoder', options.encoder),
     framing: checkModule('framing', options.framing),
     kernelSendBufferBytes: number('kernelSendBufferBytes', 0, 0, 2 ** 30),
     ringEntries,
-    sqpoll: checkBoolean('sqpoll', options.sqpoll ?? false),
-    diagnosis: checkDiagnosis(options.diagnosis ?? {}),
-    logger: safeLogger(checkLogger(options.logger ?? silentLogger)),
+    sqpoll: boolean('sqpoll', sqpoll),
+    diagnosis: checkDiagnosis(diagnosis),
+    logger: safeLogger(checkLogger(logger)),
     limits: {
       epoch: number('epoch', 0, 0, Number.MAX_SAFE_INTEGER),
       // A timer can't count further than 2^31-1 ms, and nobody means to.
-      heartbeatIntervalNs: number('heartbeatIntervalMs', 1000, 0, 2 ** 31 - 1, false) * 1e6,
-      blockedTimeoutNs: number('blockedTimeoutMs', 5000, 1, 2 ** 31 - 1, false) * 1e6,
-      blockedTotalNs: number('blockedTotalMs', 0, 0, 2 ** 31 - 1, false) * 1e6,
+      heartbeatIntervalNs: number('heartbeatIntervalMs', 1000, 0, timerMsMax, false) * 1e6,
+      blockedTimeoutNs: number('blockedTimeoutMs', 5000, 1, timerMsMax, false) * 1e6,
+      blockedTotalNs: number('blockedTotalMs', 0, 0, timerMsMax, false) * 1e6,
       recordsPerBatch: number('recordsPerBatch', 1024, 1, 1 << 20),
       flushBytes: number('flushBytes', 32_768, 1, 65_536),
       flushRecords: number('flushRecords', 1024, 1, 1 << 20),
@@ -148,7 +155,7 @@ const policyTextMax = 400;
 
 /** A mode, a policy text, or a `Policy`. */
 export function checkPolicy(policy: unknown): ResolvedPolicy {
-  const resolved = readPolicy(policy);
+  const resolved = resolvePolicy(policy as PolicyInput);
   const { length } = resolved.policy.toString();
   if (length > policyTextMax) {
     throw new AckgateRangeError(
@@ -159,49 +166,9 @@ export function checkPolicy(policy: unknown): ResolvedPolicy {
   return resolved;
 }
 
-function readPolicy(policy: unknown): ResolvedPolicy {
-  if (policy instanceof Policy) return { mode: 'custom', byte: 255, policy };
-  if (typeof policy !== 'string') {
-    throw new AckgateError(
-      'ERR_ACKGATE_INVALID_ARGUMENT',
-      `policy must be a mode, a policy text or a Policy, got ${typeof policy}`,
-    );
-  }
-  return resolvePolicy(policy);
-}
-
-/** Refuses anything but a plain set of known options, and suggests what a misspelt one may have meant. */
-export function checkKeys(what: string, value: object, allowed: readonly string[]): void {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', `${what} must be an object`);
-  }
-  for (const key of Object.keys(value)) {
-    if (allowed.includes(key)) continue;
-    const close = allowed.find((name) => editDistance(name.toLowerCase(), key.toLowerCase()) <= 2);
-    const hint = close === undefined ? `known are ${allowed.join(', ')}` : `did you mean ${close}?`;
-    throw new AckgateError('ERR_ACKGATE_UNKNOWN_OPTION', `unknown option "${key}" in ${what}: ${hint}`);
-  }
-}
-
 /** Of a disconnect frame. */
 export function checkReason(reason: number): void {
-  if (Number.isInteger(reason) && reason >= 0 && reason <= 255) return;
-  throw new AckgateRangeError(
-    'ERR_ACKGATE_OUT_OF_RANGE',
-    `reason must be an integer from 0 to 255, got ${String(reason)}`,
-  );
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next[j] = Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
-    }
-    row = next;
-  }
-  return row[b.length];
+  integer('reason', reason, 0, 255);
 }
 
 function oneOf<T extends string>(name: string, value: unknown, allowed: readonly T[]): T {
@@ -212,16 +179,6 @@ function oneOf<T extends string>(name: string, value: unknown, allowed: readonly
     );
   }
   return value as T;
-}
-
-function checkBoolean(name: string, value: unknown): boolean {
-  if (typeof value !== 'boolean') {
-    throw new AckgateError(
-      'ERR_ACKGATE_INVALID_ARGUMENT',
-      `${name} must be true or false, got ${String(value)}`,
-    );
-  }
-  return value;
 }
 
 function checkZone(zone: unknown): string | undefined {
@@ -237,25 +194,15 @@ function checkModule(name: string, module: unknown): string | null {
   if (typeof module === 'string' && module !== '') return module;
   throw new AckgateError(
     'ERR_ACKGATE_INVALID_ARGUMENT',
-    `${name} must be the URL of a module: the stage runs on a thread of its own, where an object can not be sent`,
+    `${name} must be the URL of a module: the stage runs on a thread of its own, where an object can't be sent`,
   );
 }
 
 function checkDiagnosis(options: DiagnosisOptions): CheckedDiagnosis {
-  checkKeys('options.diagnosis', options, [
-    'baseline',
-    'kinds',
-    'redactor',
-    'captureRecords',
-    'captureBytes',
-  ]);
   const { baseline = 'off', kinds = {}, captureRecords = captureDefaults.records } = options;
   const { captureBytes = captureDefaults.bytes } = options;
-  const whole = (name: string, value: unknown, min: number, max: number): number => {
-    const fits = typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max;
-    if (!fits) throw range(`diagnosis.${name}`, `an integer from ${min} to ${max}`, value);
-    return value as number;
-  };
+  const whole = (name: string, value: unknown, min: number, max: number): number =>
+    integer(`diagnosis.${name}`, value, min, max);
   if (typeof kinds !== 'object' || kinds === null) {
     throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', 'diagnosis.kinds must be an object of numbers');
   }
@@ -267,11 +214,4 @@ function checkDiagnosis(options: DiagnosisOptions): CheckedDiagnosis {
     captureRecords: whole('captureRecords', captureRecords, 1, 65_536),
     captureBytes: whole('captureBytes', captureBytes, 0, 65_536),
   };
-}
-
-function range(name: string, expected: string, value: unknown): AckgateError | AckgateRangeError {
-  const message = `${name} must be ${expected}, got ${String(value)}`;
-  return typeof value === 'number'
-    ? new AckgateRangeError('ERR_ACKGATE_OUT_OF_RANGE', message)
-    : new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', message);
 }

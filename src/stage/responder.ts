@@ -25,7 +25,7 @@ export class Responder {
     this.#framing = framing;
     this.#encoder = encoder;
     this.#logger = logger;
-    this.#body = new Bytes(new Uint8Array(encoder?.maxBodyBytes ?? 0));
+    this.#body = new Bytes(new Uint8Array(encoder?.bodyBytesMax ?? 0));
   }
 
   /** Answers on the record's connection. Returns its slot; -1 when the connection is gone, or was dropped by this. */
@@ -42,7 +42,7 @@ export class Responder {
     const encoder = this.#encoder;
     const source = encoder === null ? this.#records : this.#body;
     const from = encoder === null ? record.payloadAt : 0;
-    const length = encoder === null ? record.payloadLength : this.#encode(encoder, record);
+    const length = encoder === null ? record.payloadBytes : this.#encode(encoder, record);
     this.bodyBytes = length;
     const appended =
       length >= 0

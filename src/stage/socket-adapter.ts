@@ -23,7 +23,7 @@ export function socketFd(socket: Socket): number {
   if ((socket as { encrypted?: boolean }).encrypted) {
     throw new AckgateError(
       'ERR_ACKGATE_SOCKET_TLS',
-      'a TLS socket can not be attached: the stage would write plain text into the encrypted stream',
+      "a TLS socket can't be attached: the stage would write plain text into the encrypted stream",
     );
   }
   if (socket.destroyed) throw new AckgateError('ERR_ACKGATE_SOCKET_DESTROYED', 'the socket is destroyed');

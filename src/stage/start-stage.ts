@@ -3,6 +3,7 @@ import { nativeAddon } from '../egress/native.js';
 import { AckgateError, type AckgateErrorCode, ackgateErrorCodes } from '../errors.js';
 import { customModeByte } from '../policy/index.js';
 import { createMemory, type StageMemory, setWakeFd, Word } from '../shared/memory.js';
+import { explainNoThread } from '../shared/no-thread.js';
 import type { Stage, StageOptions } from './api.js';
 import { ControlledStage } from './controlled-stage.js';
 import { guardExit } from './exit-guard.js';
@@ -19,7 +20,8 @@ const hangMs = 5000;
  * Starts a stage on a thread of its own.
  *
  * @throws `AckgateError` for options that can't be meant, ERR_ACKGATE_ADDON_MISSING, ERR_ACKGATE_URING_UNAVAILABLE,
- *   ERR_ACKGATE_ENCODER_MODULE, ERR_ACKGATE_REDACTOR_MODULE
+ *   ERR_ACKGATE_ENCODER_MODULE, ERR_ACKGATE_REDACTOR_MODULE; ERR_ACKGATE_STAGE_FAILED when there is no thread to be had,
+ *   ERR_ACKGATE_TOO_MANY_FDS when no descriptors are left to start with
  */
 export async function startStage(options: StageOptions = {}): Promise<Stage> {
   const checked = checkOptions(options);
@@ -39,10 +41,18 @@ export async function startStage(options: StageOptions = {}): Promise<Stage> {
     sqpoll: checked.sqpoll,
     histograms: stage.timings,
   };
-  const worker = new Worker(new URL('./worker.js', import.meta.url), {
-    workerData: input,
-    name: 'ackgate stage',
-  });
+  let worker: Worker;
+  try {
+    worker = new Worker(new URL('./worker.js', import.meta.url), {
+      workerData: input,
+      name: 'ackgate stage',
+    });
+  } catch (error) {
+    // There was nobody yet who could have claimed anything.
+    stage.finish();
+    const message = `the stage's thread can't be started: ${explainNoThread(error)}`;
+    throw new AckgateError('ERR_ACKGATE_STAGE_FAILED', message, { cause: error });
+  }
   const unguard = guardExit(() => stage.abandon());
   let refused: Extract<WorkerMessage, object> | null = null;
   let ready = false;
@@ -124,6 +134,10 @@ function warnOfFewFds({ connections, logger }: CheckedOptions): void {
 function refusal(refused: { code: string | undefined; message: string } | null): AckgateError {
   const known = ackgateErrorCodes.find((code) => code === refused?.code) as AckgateErrorCode | undefined;
   const message = refused?.message ?? 'its thread ended before it was ready';
+  // Of Node's loader: the thread opens its modules.
+  if (refused?.code === 'EMFILE' || refused?.code === 'ENFILE') {
+    return new AckgateError('ERR_ACKGATE_TOO_MANY_FDS', `the stage failed: ${message} (see ulimit -n)`);
+  }
   return new AckgateError(
     known ?? 'ERR_ACKGATE_STAGE_FAILED',
     known ? message : `the stage failed: ${message}`,

@@ -2,9 +2,11 @@ import { type DiagnosisLevel, diagnosisLevels } from '../diagnosis/levels.js';
 import { dropReasons } from '../egress/counters.js';
 import type { Backend } from '../egress/sender.js';
 import { customModeByte, type DurabilityMode, modeFromByte } from '../policy/index.js';
+import { everyOf } from '../shared/every-of.js';
 import { jsonWithin } from '../shared/json-within.js';
 import { statusBytes, statusOffset } from '../shared/memory.js';
 import type { StageStateName } from './state.js';
+import type { StatusNumbers } from './status-numbers.js';
 import { binders } from './time-spent.js';
 
 /**
@@ -104,9 +106,10 @@ const counters = [
   'dropsStageFailed',
 ] as const;
 
+/** Name of a number in the status block. Three of them are shown as words. */
+export type StatusField = keyof StatusNumbers | 'backendIndex' | 'blockerIndex' | 'diagnosisLevel';
 /** Everything numeric in the block. `drops…` stand in the order of `dropReasons`. */
-export const statusFields = [...gauges, ...counters] as const;
-export type StatusField = (typeof statusFields)[number];
+export const statusFields = everyOf<StatusField>()([...gauges, ...counters]);
 export const statusIndex = Object.fromEntries(statusFields.map((name, index) => [name, index])) as Record<
   StatusField,
   number
@@ -118,29 +121,36 @@ if (valuesAt + statusFields.length * 8 > textAt) throw new Error('status values 
 
 export const backends: readonly Backend[] = ['uring', 'posix', 'simulated'];
 
+/** What of the status is text. */
 export interface StatusText {
+  /** Text of the policy in force. */
   policy: string;
+  /** What of io_uring is made use of; empty with another backend. */
   features: readonly string[];
   /** Why `auto` did not take io_uring; null when it did. */
   fallback: string | null;
 }
 
-/** A consistent copy of the status block. Times are monotonic nanoseconds, the rest counts since the start. */
-export type StageStatus = Record<
-  Exclude<StatusField, 'backendIndex' | 'blockerIndex' | 'diagnosisLevel'>,
-  number
-> &
-  StatusText & {
-    state: StageStateName;
-    backend: Backend;
-    mode: DurabilityMode | 'custom';
-    /** Who keeps the durable position from moving on: whose cursor binds, or that too few nodes are connected. */
-    blocker: (typeof binders)[number];
-    /** The highest that anything in force asks for. */
-    diagnosisLevel: DiagnosisLevel;
-    /** How old the copy is. */
-    ageNs: number;
-  };
+/** Who keeps the durable position from moving on: whose cursor binds, or that too few nodes are connected (`degraded`). */
+export type StageBlocker = 'journal' | 'replication' | 'degraded';
+
+/** A consistent copy of the status block. */
+export interface StageStatus extends StatusNumbers, StatusText {
+  /** Where the stage is in its life. */
+  state: StageStateName;
+  /** What sends. */
+  backend: Backend;
+  /** The mode in force; `custom`: a policy of one's own. */
+  mode: DurabilityMode | 'custom';
+  /**
+   * Who keeps the durable position from moving on: whose cursor binds, or that too few nodes are connected; null: nobody.
+   */
+  blocker: StageBlocker | null;
+  /** The highest level of diagnosis that anything in force asks for. */
+  diagnosisLevel: DiagnosisLevel;
+  /** How old the copy is, in nanoseconds. */
+  ageNs: number;
+}
 
 /** What the block holds, before it is dressed up. */
 export interface StatusReading {

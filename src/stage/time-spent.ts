@@ -1,8 +1,14 @@
 import type { Gate } from '../gate/gate.js';
 import { Blocker } from '../policy/index.js';
+import type { StageBlocker } from './status.js';
 
 /** Who keeps the durable position from moving on, as a number in the status block. */
-export const binders = [null, 'journal', 'replication', 'degraded'] as const;
+export const binders = [
+  null,
+  'journal',
+  'replication',
+  'degraded',
+] as const satisfies (StageBlocker | null)[];
 const Binder = { nobody: 0, journal: 1, replication: 2, degraded: 3 } as const;
 
 const At = { last: 0, busy: 1, idle: 2, closed: 3 } as const;

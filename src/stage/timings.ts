@@ -1,23 +1,32 @@
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
 import type { CrossingSink } from '../gate/crossing-tracker.js';
+import { everyOf } from '../shared/every-of.js';
 
-export const timingNames = [
+/** Name of a latency histogram. */
+export type TimingName =
+  /** From the engine finishing a response to the stage seeing it. */
+  | 'ringWait'
+  /** From the engine finishing a response that has to wait to the journal being seen at its sequence. */
+  | 'journalWait'
+  /** From the engine finishing a response that has to wait to enough replicas being seen at its sequence. */
+  | 'replicaWait'
+  /** One call of the encoder. */
+  | 'encode'
+  /** One flush: handing the answers of a batch to the kernel. */
+  | 'flush'
+  /** From the request being read to the kernel having the answer. */
+  | 'serverEndToEnd';
+
+export const timingNames = everyOf<TimingName>()([
   'ringWait',
   'journalWait',
   'replicaWait',
   'encode',
   'flush',
   'serverEndToEnd',
-] as const;
-export type TimingName = (typeof timingNames)[number];
+]);
 
-/**
- * Latency histograms in nanoseconds. They can be posted to another thread, which then shares them.
- *
- * `ringWait`: from the engine finishing a response to the stage seeing it. `journalWait`, `replicaWait`: to the cursor
- * reaching its sequence, for those that had to wait. `encode`, `flush`: one call. `serverEndToEnd`: from the request
- * being read to the kernel having the answer.
- */
+/** Latency histograms in nanoseconds, by name. They can be posted to another thread, which then shares them. */
 export type TimingHistograms = Record<TimingName, RecordableHistogram>;
 
 export function createTimingHistograms(): TimingHistograms {

@@ -4,17 +4,18 @@ import type { PushAwaiter } from './push-awaiter.js';
 /** Where a connection is in its life. It never goes back: a client whose connection has ended connects anew. */
 export type ConnectionState = 'spawning' | 'live' | ConnectionEnd['outcome'];
 
+/** How a push waits for its reply. */
 export interface PushOptions {
   /** How long the push waits for its reply, in milliseconds from 0 on (default: for as long as the connection lives). */
-  deadlineMs?: number;
+  readonly deadlineMs?: number;
 }
 
 /** What a connection's end is to look like. */
 export interface DisconnectOptions {
   /** `drained` (default): once everything that was published for it has gone. `now`: at once. */
-  when?: 'drained' | 'now';
-  /** Sends a disconnect frame with this reason before, 0 … 255; from `applicationReasonMin` on for applications. */
-  reason?: number;
+  readonly when?: 'drained' | 'now';
+  /** Sends a disconnect frame with this reason before, 0 … 255 (default: no frame); from `applicationReasonMin` on for applications. */
+  readonly reason?: number;
 }
 
 /** What connections ask their supervisor for. */

@@ -4,7 +4,11 @@ const nothing = new Uint8Array(0);
 const pieceBytesMin = 1024;
 
 /** Why a stream of frames can't be read any further. */
-export type FrameFault = 'malformed-frame' | 'oversize-frame';
+export type FrameFault =
+  /** What should be a frame is none. */
+  | 'malformed-frame'
+  /** It promises a body above the limit. */
+  | 'oversize-frame';
 
 /** Cuts the bytes of one connection into frame bodies. */
 export interface FrameDecoder {
@@ -33,14 +37,17 @@ export class LengthPrefixDecoder implements FrameDecoder {
     this.#bodyBytesMax = bodyBytesMax;
   }
 
+  /** Not null: nothing behind this point can be trusted. */
   get fault(): FrameFault | null {
     return this.#fault;
   }
 
+  /** Bytes taken that are not part of a body handed out. */
   get heldBytes(): number {
     return this.#end - this.#start;
   }
 
+  /** Takes the next bytes, which nobody changes any more. */
   push(chunk: Uint8Array): void {
     if (this.heldBytes === 0) {
       this.#bytes = chunk;
@@ -55,6 +62,7 @@ export class LengthPrefixDecoder implements FrameDecoder {
     this.#end += chunk.length;
   }
 
+  /** The next whole body, which stays as it is; null when there is none yet, or never will be. */
   next(): Uint8Array | null {
     if (this.#fault !== null || this.heldBytes < headerBytes) return null;
     const bytes = this.#bytes;

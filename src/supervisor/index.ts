@@ -1,3 +1,17 @@
+/**
+ * Owns the life of every client connection around a stage: admission, one client's faults kept from the others, pushes that
+ * are answered, notice, drain and shutdown in order.
+ *
+ * ```js
+ * const server = createServer(); // of node:net
+ * const supervisor = supervise(server, { stage, onFrame: (connection, body) => handle(connection.id, body) });
+ * server.listen(4000);
+ * await supervisor.closed; // after SIGTERM, or supervisor.shutdown()
+ * ```
+ *
+ * @module ackgate/supervisor
+ */
+
 export { Connection, type ConnectionState, type DisconnectOptions, type PushOptions } from './connection.js';
 export type { SupervisorStatus } from './counters.js';
 export {
@@ -6,6 +20,7 @@ export {
   DisconnectReason,
   type EndOutcome,
   type EndReason,
+  type OwnEndReason,
   type RefusalReason,
 } from './ends.js';
 export { type FrameDecoder, type FrameFault, LengthPrefixDecoder } from './frame-decoder.js';

@@ -1,30 +1,30 @@
 import { AckgateRangeError } from '../errors.js';
-import { argument, boolean, checkLogger, integer, isFunction } from '../shared/checks.js';
+import { argument, boolean, checkKeys, checkLogger, integer, isFunction } from '../shared/checks.js';
 import { type Logger, silentLogger } from '../shared/logger.js';
 import { safeLogger } from '../shared/safe-logger.js';
+import { timerMsMax } from '../shared/timer-ms-max.js';
 import type { Stage } from '../stage/api.js';
-import { checkKeys } from '../stage/options.js';
 import type { Connection } from './connection.js';
 import type { ConnectionEnd } from './ends.js';
 import { type ClientProtocol, lengthPrefixProtocol } from './protocol.js';
 
 /** What one client, or all together, may take up. Integers, 1 … 2^31-1. */
 export interface SupervisorLimits {
-  /** Connections at once, those that still have answers coming included (default 256). */
-  connections: number;
+  /** Connections of all clients at once, those that still have answers coming included (default 256). */
+  readonly connections: number;
   /** Subscriptions of one connection (default 32). */
-  subscriptions: number;
+  readonly subscriptions: number;
   /** Pushes of one connection without a reply (default 32). */
-  pendingPushes: number;
+  readonly pendingPushes: number;
   /**
    * Bytes that one connection has sent and nobody has taken yet, frames that wait for the handler included (default
    * 4 MiB).
    */
-  inboundBytes: number;
+  readonly inboundBytes: number;
   /** Largest body of one frame in bytes (default 65,536). */
-  frameBytes: number;
+  readonly frameBytes: number;
   /** Frames of one connection in the handler at once; with 1 they are handled one after the other (default 1). */
-  handling: number;
+  readonly handling: number;
 }
 
 /** A part of the application that wants to know of connections, or has something to make durable. */
@@ -47,41 +47,42 @@ export interface HealthServer {
   close(): Promise<void>;
 }
 
+/** What `supervise` is told. `stage` and `onFrame` must be given. */
 export interface SupervisorOptions<D = unknown> {
   /**
    * Everything that clients are sent goes through it. Its `connections` should be `limits.connections` and 64 more, for
    * those that are being told why they are refused. The supervisor closes it at the end of its shutdown.
    */
-  stage: Stage;
+  readonly stage: Stage;
   /**
    * Takes a request: one frame's body, which stays as it is. A promise says that the request is handled when it
    * settles: when all that it publishes is published. What is thrown ends this connection alone.
    */
-  onFrame: (connection: Connection<D>, body: Uint8Array) => void | PromiseLike<void>;
+  readonly onFrame: (connection: Connection<D>, body: Uint8Array) => void | PromiseLike<void>;
   /** Makes the `data` of a new connection (default: it has none). What is thrown ends this connection alone. */
-  onConnection?: (connection: Connection<D>) => D;
+  readonly onConnection?: (connection: Connection<D>) => D;
   /** Who is told of connections, and asked to flush, in this order (default: nobody). */
-  services?: readonly Service<D>[];
-  /** What one client, or all together, may take up. */
-  limits?: Partial<SupervisorLimits>;
+  readonly services?: readonly Service<D>[];
+  /** What one client, or all together, may take up; what is left out has its default. */
+  readonly limits?: Partial<SupervisorLimits>;
   /** What clients and server agree on (default `lengthPrefixProtocol`). */
-  protocol?: ClientProtocol;
-  /** Withdrawn first in a shutdown, closed last. */
-  health?: HealthServer;
+  readonly protocol?: ClientProtocol;
+  /** Withdrawn first in a shutdown, closed last (default: there is none). */
+  readonly health?: HealthServer;
   /** How long a shutdown waits for work under way, in milliseconds, 0 … 2^31-1 (default 5000). */
-  drainMs?: number;
+  readonly drainMs?: number;
   /**
    * How long a shutdown waits for one service's flush, or for the health server to close, in milliseconds, 1 … 2^31-1
    * (default 10,000).
    */
-  flushMs?: number;
+  readonly flushMs?: number;
   /**
    * `SIGTERM` and `SIGINT` start a shutdown; a second one makes it force-close, a third one exits at once (default
    * true).
    */
-  signals?: boolean;
+  readonly signals?: boolean;
   /** Where log lines go (default: nowhere). */
-  logger?: Logger;
+  readonly logger?: Logger;
 }
 
 /** Options after checking, with every default filled in. */
@@ -111,8 +112,6 @@ const known = [
   'signals',
   'logger',
 ] as const satisfies readonly (keyof SupervisorOptions)[];
-
-const timeMax = 2 ** 31 - 1;
 
 const limitDefaults: SupervisorLimits = {
   connections: 256,
@@ -146,14 +145,14 @@ export function checkSupervisorOptions<D>(options: SupervisorOptions<D>): Checke
     protocol: checkProtocol(protocol ?? lengthPrefixProtocol),
     health: health ?? null,
     drainMs: checkDrainMs(options.drainMs ?? 5000),
-    flushMs: integer('flushMs', options.flushMs ?? 10_000, 1, timeMax),
+    flushMs: integer('flushMs', options.flushMs ?? 10_000, 1, timerMsMax),
     signals: boolean('signals', options.signals ?? true),
     logger: safeLogger(checkLogger(options.logger ?? silentLogger)),
   };
 }
 
 export function checkDrainMs(value: unknown): number {
-  return integer('drainMs', value, 0, timeMax);
+  return integer('drainMs', value, 0, timerMsMax);
 }
 
 function checkService(service: Partial<Service> | null): void {
@@ -176,9 +175,9 @@ function checkProtocol(protocol: Partial<ClientProtocol>): ClientProtocol {
 
 function checkLimits(limits: Partial<SupervisorLimits>): SupervisorLimits {
   checkKeys('limits', limits, Object.keys(limitDefaults));
-  const checked = { ...limitDefaults };
+  const checked: { -readonly [Name in keyof SupervisorLimits]: number } = { ...limitDefaults };
   for (const name of Object.keys(limitDefaults) as (keyof SupervisorLimits)[]) {
-    checked[name] = integer(`limits.${name}`, limits[name] ?? limitDefaults[name], 1, timeMax);
+    checked[name] = integer(`limits.${name}`, limits[name] ?? limitDefaults[name], 1, timerMsMax);
   }
   if (checked.frameBytes + frameHeaderBytes > checked.inboundBytes) {
     throw new AckgateRangeError(

@@ -14,7 +14,9 @@ const pushHeaderBytes = 9;
 
 /** A client's answer to a push. */
 export interface Reply {
+  /** That of the push which it answers. */
   readonly correlationId: number;
+  /** What the client says, without the header. */
   readonly payload: Uint8Array;
 }
 

@@ -9,7 +9,9 @@ export type PushState = 'pending' | 'replied' | 'expired' | 'disconnected' | 'ca
 
 /** Waits for the reply to one push. */
 export interface PushAwaiter {
+  /** Tells the push from others, on the wire too; a supervisor uses none twice. */
   readonly correlationId: number;
+  /** The connection that it went to. */
   readonly connectionId: number;
   /**
    * The reply's payload. It is delivered once.

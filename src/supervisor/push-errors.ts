@@ -9,6 +9,7 @@ export class PushTimeout extends AckgateError {
     );
   }
 
+  /** By its code, so that it also holds for errors of another copy of the package. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     return hasCode(value, 'ERR_ACKGATE_PUSH_TIMEOUT');
   }
@@ -20,6 +21,7 @@ export class PushDisconnected extends AckgateError {
     super('ERR_ACKGATE_PUSH_DISCONNECTED', `connection ${connectionId} has ended: no reply will come`);
   }
 
+  /** By its code, so that it also holds for errors of another copy of the package. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     return hasCode(value, 'ERR_ACKGATE_PUSH_DISCONNECTED');
   }
@@ -31,6 +33,7 @@ export class PushExpired extends AckgateError {
     super('ERR_ACKGATE_PUSH_EXPIRED', `no reply before the push's deadline of ${deadlineMs} ms`);
   }
 
+  /** By its code, so that it also holds for errors of another copy of the package. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     return hasCode(value, 'ERR_ACKGATE_PUSH_EXPIRED');
   }

@@ -1,7 +1,9 @@
 import { constants } from 'node:os';
+import { checkKeys } from '../shared/checks.js';
 
 const signalsDefault: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT'];
 
+/** What signals are for: `watchSignals`. */
 export interface SignalTarget {
   /** Starts the shutdown. */
   start(signal: NodeJS.Signals): void;
@@ -18,8 +20,10 @@ export interface SignalTarget {
  */
 export function watchSignals(
   target: SignalTarget,
-  { signals = signalsDefault }: { signals?: readonly NodeJS.Signals[] } = {},
+  options: { readonly signals?: readonly NodeJS.Signals[] } = {},
 ): () => void {
+  checkKeys('signal options', options, ['signals']);
+  const { signals = signalsDefault } = options;
   let received = 0;
   const listener = (signal: NodeJS.Signals) => {
     received++;

@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
 import { types } from 'node:util';
 import { AckgateError } from '../errors.js';
-import { argument, checkMs } from '../shared/checks.js';
+import { argument, checkKeys, checkMs } from '../shared/checks.js';
 import type { ClosedEvent, DroppedEvent, Stage } from '../stage/api.js';
-import { checkKeys, checkReason } from '../stage/options.js';
+import { checkReason } from '../stage/options.js';
 import { Admission } from './admission.js';
 import { Connection, type ConnectionOwner, type DisconnectOptions, type PushOptions } from './connection.js';
 import { newCounters, type SupervisorCounters, type SupervisorStatus } from './counters.js';
@@ -22,6 +22,8 @@ import { within } from './within.js';
 
 /** How long a shutdown waits for what it has force-closed. */
 const settleMs = 500;
+const pushKeys = ['deadlineMs'];
+const disconnectKeys = ['when', 'reason'];
 
 /** How long the stage has to say that it was it who has reset a connection. */
 const brokenMs = 50;
@@ -173,7 +175,7 @@ export class Supervisor<D = unknown> {
    * @throws AckgateError ERR_ACKGATE_TOO_MANY_CONNECTIONS or ERR_ACKGATE_SHUTTING_DOWN: the client is told why;
    *   whatever else `Stage.attach` throws, such as ERR_ACKGATE_CONNECTION_ID_IN_USE
    */
-  spawn(socket: Socket, options: { connectionId?: number } = {}): number {
+  spawn(socket: Socket, options: { readonly connectionId?: number } = {}): number {
     if (typeof socket?.on !== 'function') throw argument('socket', 'a net.Socket');
     // Also for one that is refused: a reset must not end the process.
     socket.on('error', () => {});
@@ -212,7 +214,7 @@ export class Supervisor<D = unknown> {
    *   too large. Nothing was sent in any of these cases.
    */
   push(connectionId: number, payload: Uint8Array, options: PushOptions = {}): PushAwaiter {
-    checkKeys('push options', options, ['deadlineMs']);
+    checkKeys('push options', options, pushKeys);
     const { deadlineMs = null } = options;
     if (!(payload instanceof Uint8Array)) throw argument('payload', 'a Uint8Array');
     if (deadlineMs !== null) checkMs('deadlineMs', deadlineMs);
@@ -231,7 +233,7 @@ export class Supervisor<D = unknown> {
    * @throws AckgateError ERR_ACKGATE_OUT_OF_RANGE, ERR_ACKGATE_INVALID_ARGUMENT, ERR_ACKGATE_UNKNOWN_OPTION
    */
   disconnect(connectionId: number, options: DisconnectOptions = {}): boolean {
-    checkKeys('disconnect options', options, ['when', 'reason']);
+    checkKeys('disconnect options', options, disconnectKeys);
     const { when = 'drained', reason = null } = options;
     if (when !== 'drained' && when !== 'now') throw argument('when', '"drained" or "now"');
     if (reason !== null) checkReason(reason);
@@ -295,7 +297,7 @@ export class Supervisor<D = unknown> {
    * @param options.drainMs how long to wait for work under way, in milliseconds (default: the option of `supervise`)
    * @throws ShutdownError with everything that has failed
    */
-  shutdown(options: { drainMs?: number } = {}): Promise<void> {
+  shutdown(options: { readonly drainMs?: number } = {}): Promise<void> {
     let drainMs: number;
     try {
       checkKeys('shutdown options', options, ['drainMs']);
@@ -329,6 +331,7 @@ export class Supervisor<D = unknown> {
     return this.#shutdown;
   }
 
+  /** As `shutdown()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.shutdown();
   }

@@ -1,3 +1,5 @@
+import { timerMsMax } from '../shared/timer-ms-max.js';
+
 /** Time as the supervisor sees it; the simulator has its own. */
 export interface Timers {
   /** Monotonic milliseconds. */
@@ -11,13 +13,11 @@ export interface Timers {
   soon(call: () => void): void;
 }
 
-const delayMsMax = 2 ** 31 - 1;
-
 export const systemTimers: Timers = {
   now: () => performance.now(),
   after(ms, call, { background = false } = {}) {
     // A clock that is read between two ticks of the timers' own says that they fire early; a whole one more is never early.
-    const timer = setTimeout(call, Math.min(Math.ceil(ms), delayMsMax));
+    const timer = setTimeout(call, Math.min(Math.ceil(ms), timerMsMax));
     if (background) timer.unref();
     return () => clearTimeout(timer);
   },

@@ -1,3 +1,4 @@
+import type { ControlOutcome } from '../shared/control-outcome.js';
 import type { Timers } from './timers.js';
 
 /** Tries again what found the stage's control ring full; nothing else can bring it about. */
@@ -6,7 +7,7 @@ const retryMs = 1;
 /** Control calls that must not be lost, in the order they were made. */
 export class Urgent {
   readonly #timers: Timers;
-  readonly #waiting: (() => true | 'full' | 'gone')[] = [];
+  readonly #waiting: (() => ControlOutcome)[] = [];
   #cancel: (() => void) | null = null;
   #stopped = false;
 
@@ -14,7 +15,7 @@ export class Urgent {
     this.#timers = timers;
   }
 
-  run(call: () => true | 'full' | 'gone'): void {
+  run(call: () => ControlOutcome): void {
     if (this.#stopped) return;
     if (this.#waiting.length === 0 && call() !== 'full') return;
     this.#waiting.push(call);

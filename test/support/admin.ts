@@ -134,7 +134,7 @@ export class AdminRig {
       void log.push({ level, fields: fields as Record<string, unknown>, message });
     const server = await startAdminServer({
       stage: rig.stage,
-      store,
+      directives: store,
       token,
       instance: 'engine-1',
       logger: { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') },

@@ -10,7 +10,7 @@ import { payloadOf } from '../fixtures/journal-payload.mjs';
 /** Sizes of docs/JOURNAL.md, written down again so that the tests don't believe the code. */
 export const fileHeader = 64;
 export const groupHeader = 40;
-export const recordSize = (payloadLength: number) => 16 + Math.ceil(payloadLength / 8) * 8;
+export const recordSize = (payloadBytes: number) => 16 + Math.ceil(payloadBytes / 8) * 8;
 
 const made: string[] = [];
 

@@ -9,7 +9,7 @@ import {
   type SoakDriver,
   type SoakRequest,
 } from '#ackgate/soak/driver.js';
-import { thresholdsDefault } from '#ackgate/soak/thresholds.js';
+import { defaultThresholds } from '#ackgate/soak/thresholds.js';
 
 /** One connection to a server that does what a test says. */
 export class ScriptedConnection implements SoakClient {
@@ -121,7 +121,7 @@ export function soakConfig(overrides: Partial<SoakConfig> = {}): SoakConfig {
     chaos: noChaos,
     footprint: { requests: 0, concurrency: 1 },
     burst: { requests: 0, concurrency: 1 },
-    thresholds: thresholdsDefault,
+    thresholds: defaultThresholds,
     required: [],
     seed: 1,
     ...overrides,

@@ -5,13 +5,14 @@ import { judgeRun } from '#ackgate/soak/judge-run.js';
 import type { ChaosEvent, Ended, RunRecord, SoakResult } from '#ackgate/soak/run-record.js';
 import {
   type LossCounts,
+  noLosses,
   type Percentiles,
   type Sample,
   samplesPerWindow,
   type WindowReading,
 } from '#ackgate/soak/samples.js';
 import { requiredFindings } from '#ackgate/soak/scenarios.js';
-import { thresholdsDefault } from '#ackgate/soak/thresholds.js';
+import { defaultThresholds } from '#ackgate/soak/thresholds.js';
 
 const MiB = 1024 * 1024;
 const hour = 3_600_000;
@@ -116,7 +117,7 @@ export function soakConfig(shape: SoakShape = {}): SoakConfig {
     },
     footprint: { requests: 50_000, concurrency: 16 },
     burst: { requests: 10_000, concurrency: 64 },
-    thresholds: thresholdsDefault,
+    thresholds: defaultThresholds,
     seed,
   };
   return { ...config, required: requiredFindings(config) };
@@ -245,20 +246,11 @@ function madeUpWindows(random: Random, samples: readonly Sample[], config: SoakC
 function sums(samples: readonly Sample[]): LossCounts {
   const sum = (of: (load: Sample['load']) => number) => samples.reduce((all, { load }) => all + of(load), 0);
   return {
+    ...noLosses,
     due: sum(({ due }) => due),
     expected: sum(({ expected }) => expected),
-    unexpected: 0,
-    timedOut: 0,
     lost: sum(({ lost }) => lost),
-    unsent: 0,
     abandoned: sum(({ abandoned }) => abandoned),
-    late: 0,
-    missing: 0,
-    duplicated: 0,
-    disordered: 0,
-    corrupted: 0,
-    connectionsLost: 0,
     connectionsMade: 50 + sum(({ abandoned }) => abandoned),
-    examples: [],
   };
 }

@@ -3,12 +3,13 @@ import { operations } from '#ackgate/soak/driver.js';
 import { findingIds } from '#ackgate/soak/findings.js';
 import type { RunRecord } from '#ackgate/soak/run-record.js';
 import {
+  noLosses,
   type Percentiles,
   type Sample,
   samplesPerWindow,
   type WindowReading,
 } from '#ackgate/soak/samples.js';
-import { type Thresholds, thresholdsDefault } from '#ackgate/soak/thresholds.js';
+import { defaultThresholds, type Thresholds } from '#ackgate/soak/thresholds.js';
 
 // What a run of hours would have measured on a server with one defect, or with none, made in milliseconds.
 
@@ -175,18 +176,11 @@ export function recordOf(model: ServerModel, seed: number): RunRecord {
     samples,
     windows,
     losses: {
-      ...noRequests,
+      ...noLosses,
       due,
       expected: due - dropped,
       timedOut: dropped,
-      late: 0,
-      missing: 0,
-      duplicated: 0,
-      disordered: 0,
-      corrupted: 0,
-      connectionsLost: 0,
       connectionsMade: clients,
-      examples: [],
     },
     chaosEvents: [],
     finalRssBytes: samples.at(-1)?.process.rssBytes ?? null,
@@ -222,7 +216,7 @@ function configOf(model: ServerModel, seed: number): RunRecord['config'] {
     },
     footprint: { requests: 50_000, concurrency: 16 },
     burst: { requests: 1000, concurrency: 100 },
-    thresholds: { ...thresholdsDefault, ...model.thresholds },
+    thresholds: { ...defaultThresholds, ...model.thresholds },
     required: findingIds.filter(
       (id) => id !== 'leak-second-half' || model.thresholds.secondHalfBytesPerHourMax != null,
     ),

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { SoakConfig } from '#ackgate/soak/config.js';
 import type { SoakResult } from '#ackgate/soak/run-record.js';
 import { runSoak } from '#ackgate/soak/runner.js';
-import { thresholdsDefault } from '#ackgate/soak/thresholds.js';
+import { defaultThresholds } from '#ackgate/soak/thresholds.js';
 import { echoDriver } from './soak-echo.js';
 
 // Servers that are wrong on purpose, soaked for real.
@@ -38,7 +38,7 @@ export const briefConfig: SoakConfig = {
   },
   footprint: { requests: 2000, concurrency: 16 },
   burst: { requests: 1000, concurrency: 64 },
-  thresholds: thresholdsDefault,
+  thresholds: defaultThresholds,
   required: [],
   seed: 7,
 };
@@ -50,7 +50,7 @@ export const trendConfig: SoakConfig = {
   ...briefConfig,
   durationSeconds: 10.2,
   warmupSeconds: 2,
-  thresholds: { ...thresholdsDefault, leakWindowsMin: 3 },
+  thresholds: { ...defaultThresholds, leakWindowsMin: 3 },
 };
 
 /** What a run leaves in its folder. */

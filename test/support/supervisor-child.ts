@@ -8,6 +8,7 @@ const program = fileURLToPath(new URL('../fixtures/supervisor-child.mjs', import
 
 export interface ChildSetting {
   servers?: number;
+  connections?: number;
   port?: number;
   requests?: 'answer' | 'never';
   flush?: 'done' | 'failed' | 'never';

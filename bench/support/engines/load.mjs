@@ -1,5 +1,6 @@
 // What clients do to the engines, with and without Ackgate alike: sizes, and the times of an open loop.
 import { Worker } from 'node:worker_threads';
+import { journalFull } from '#ackgate/journal/index.js';
 import { Random } from '#ackgate/sim/random.js';
 
 export const orderBytes = 64;
@@ -45,7 +46,7 @@ const bed = new Int32Array(new SharedArrayBuffer(4));
 export function appendTo(journal, payload) {
   for (;;) {
     const sequence = journal.append(payload);
-    if (sequence !== 0) return sequence;
+    if (sequence !== journalFull) return sequence;
     Atomics.wait(bed, 0, 0, 0.2);
   }
 }

@@ -60,11 +60,11 @@ export function variantName(variant, idle = null) {
 
 /**
  * The egress case with these numbers, null when it was not measured. Where it was in both orders, the one where the
- * frames of a connection are in a row.
+ * frames of a connection are in a row, unless another `order` is wanted.
  */
-export function findCase(cases, { connections, frames, bytes }) {
+export function findCase(cases, { connections, frames, bytes }, order = 'grouped') {
   const found = (cases ?? []).filter(
     (one) => one.connections === connections && one.frames === frames && one.bytes === bytes,
   );
-  return found.find(({ order }) => order === 'grouped') ?? found[0] ?? null;
+  return found.find((one) => one.order === order) ?? found[0] ?? null;
 }

@@ -28,7 +28,7 @@ export function modeRoute({ options, audit, bodies, closing }: AdminContext): Ro
       return refusal(
         400,
         'no_mode_store',
-        'fallback, an end and a revision need a mode store: see the option modes of the admin server',
+        'fallback, an end and a revision need a mode store: see the option mode of the admin server',
       );
     }
     return turns.take(() => set(resolved, caller));

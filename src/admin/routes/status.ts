@@ -10,7 +10,7 @@ const modes = ['local', 'hybrid', 'durably-replicated', 'replicated'] as const;
 
 /** Everything that the live page shows, in one document without secrets. */
 export function statusRoute({ options }: AdminContext): Route {
-  const { stage, store, token, instance, extra, logger } = options;
+  const { stage, token, instance, extra, logger } = options;
   const supervisor = supervisorOf(options);
   let complained = false;
 
@@ -38,14 +38,14 @@ export function statusRoute({ options }: AdminContext): Route {
       supervisor: supervisor.status(),
       directives: directives(),
       diagnosis: { baseline: stage.diagnosis.baseline, kinds: Object.keys(stage.diagnosis.kinds) },
-      admin: { directives: token !== null && store !== null, mode: token !== null },
+      admin: { directives: token !== null && options.directives !== null, mode: token !== null },
       modes,
       instance,
       app: app(),
     });
 
   const directives = () => {
-    const followed = store ?? stage.diagnosis.store;
+    const followed = options.directives ?? stage.diagnosis.store;
     if (followed === null) return null;
     try {
       return readStore(followed);

@@ -31,7 +31,7 @@ const stallMsDefault = 60_000;
 const lookMs = 200;
 
 /** Puts a defect back, in each of its forms, and looks for it. All forms must be found. */
-export async function huntMutant(mutant: Mutant, options: HuntOptions = {}): Promise<MutantResult> {
+async function huntMutant(mutant: Mutant, options: HuntOptions = {}): Promise<MutantResult> {
   const { seeds = seedsDefault, signal } = options;
   if (mutant.part === 'C++') {
     const {

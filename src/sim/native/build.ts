@@ -96,7 +96,11 @@ export async function buildNative(
     };
   }
   applyPatches(sources, options.patches ?? []);
-  const directory = await cacheDirectory(root);
+  const directory = await cacheDirectory(root).catch((error: Error) => error);
+  if (directory instanceof Error) {
+    const reason = `there is no folder for what is compiled: ${directory.message}. Name one that can be written in TMPDIR.`;
+    return { ok: false, reason };
+  }
   const flags = [...compileFlags, ...(program.defines ?? [])];
   const builder = new Builder(compiler, [version, ...flags].join('\n'), flags, directory, sources);
   return builder.build(program);

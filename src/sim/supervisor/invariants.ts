@@ -18,15 +18,18 @@ export const supervisorInvariants = {
   S16: 'a seed runs the same way twice',
 } as const;
 
+/** Id of an invariant, such as `S01`; `supervisorInvariants` says what it promises. */
 export type SupervisorInvariant = keyof typeof supervisorInvariants;
 
 /** The first thing that went wrong in a run. */
 export interface SupervisorFailure {
+  /** What was broken. */
   readonly invariant: SupervisorInvariant;
+  /** What was seen, in a sentence. */
   readonly message: string;
-  /** Virtual nanoseconds since the start. */
+  /** When, in virtual nanoseconds since the start. */
   readonly atNs: number;
-  /** Tasks of the control thread before it. */
+  /** Tasks of the control thread before it: with `shutdownAfterTask` a run can be led there again. */
   readonly task: number;
 }
 

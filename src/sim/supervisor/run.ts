@@ -1,5 +1,4 @@
-import { boolean, integer } from '../../shared/checks.js';
-import { checkKeys } from '../../stage/options.js';
+import { boolean, checkKeys, integer } from '../../shared/checks.js';
 import type { SupervisorStatus } from '../../supervisor/counters.js';
 import type { SupervisorFailure } from './invariants.js';
 import { drawSupervisorScenario, type SupervisorScenario } from './scenario.js';
@@ -7,16 +6,19 @@ import { type SupervisedOptions, SupervisedWorld } from './world.js';
 
 /** How one run of the supervisor's world went. */
 export interface SupervisorRun {
+  /** What was run, whole. */
   readonly scenario: SupervisorScenario;
   /** Null: every invariant held. */
   readonly failure: SupervisorFailure | null;
   /** Of all that happened, in order: 64 bits in hexadecimal. */
   readonly hash: string;
-  /** Tasks of the control thread, and those of them before the shutdown began. */
+  /** Tasks of the control thread. */
   readonly tasks: number;
+  /** Those of them before the shutdown began. */
   readonly tasksBefore: number;
+  /** Virtual nanoseconds from the start to the end of the run. */
   readonly virtualNs: number;
-  /** What the supervisor has counted. */
+  /** What the supervisor has counted, at the end. */
   readonly status: SupervisorStatus;
   /** What happened, line by line, when it was asked for. */
   readonly trace: readonly string[] | null;
@@ -56,15 +58,16 @@ async function runOnce(scenario: SupervisorScenario, options: SupervisedOptions)
   };
 }
 
+/** What `simulateSupervisor` can be told. */
 export interface SimulateSupervisorOptions {
   /** Everything that is drawn comes from it: 0 … 2^53-1 (default 1). */
-  seed?: number;
+  readonly seed?: number;
   /** Begin the shutdown behind so many tasks of the control thread, from 1 on (default: when the seed says). */
-  shutdownAfterTask?: number;
+  readonly shutdownAfterTask?: number;
   /** Keep what happens, line by line (default false). */
-  trace?: boolean;
+  readonly trace?: boolean;
   /** Run it a second time, which must go the same way (default true). */
-  twice?: boolean;
+  readonly twice?: boolean;
 }
 
 /**

@@ -16,46 +16,60 @@ const stageFaults = [
   'exit',
 ] as const satisfies readonly Fault[];
 
-/** What can be wrong with the parts that a shutdown calls. */
-export const shutdownTroubles = ['readiness', 'accepting', 'flush', 'stage', 'health'] as const;
-export type ShutdownTrouble = (typeof shutdownTroubles)[number];
+/** What can be wrong with the parts that a shutdown calls: which of its stages fails. */
+export type ShutdownTrouble = 'readiness' | 'accepting' | 'flush' | 'stage' | 'health';
+
+const shutdownTroubles: readonly ShutdownTrouble[] = ['readiness', 'accepting', 'flush', 'stage', 'health'];
 
 /** What a run of the supervisor's world begins with. Times are virtual. */
 export interface SupervisorScenario {
+  /** Decides everything that is drawn, an integer from 0 to 2^53-1. */
   readonly seed: number;
+  /** The limits that the supervisor is given. */
   readonly limits: SupervisorLimits;
   /** Slots of the stage, at least the cap on connections; what is above it is for clients that are refused. */
   readonly slots: number;
   /** Clients that connect at some time. */
   readonly clients: number;
+  /** Services that are told of connections, and flushed at the shutdown. */
   readonly services: number;
   /** How often, 0 … 1, a service throws or rejects, or a handler does something that is its connection's end. */
   readonly trouble: number;
   /** How often, 0 … 1, clients break the rules. */
   readonly hostile: number;
+  /** Rates of the stage's faults, 0 … 1, at each of their opportunities. */
   readonly faults: FaultRates;
+  /** Slots of the output ring, a power of two. */
   readonly ringCapacity: number;
-  /** Largest answer. */
+  /** Largest answer, in bytes. */
   readonly payloadBytes: number;
+  /** Size of the kernel's send queue of each connection, in bytes. */
   readonly socketBytes: number;
+  /** Bytes per second that a client reads. */
   readonly readRate: number;
+  /** A client that takes nothing for this long is dropped, in nanoseconds. */
   readonly blockedTimeoutNs: number;
+  /** A sync of the journal takes a quarter of this at least, and 1.25 times as long in the mean; nanoseconds. */
   readonly syncNs: number;
-  /** Between two things that the application does by itself. */
+  /** Mean time between two things that the application does by itself, in nanoseconds. */
   readonly actGapNs: number;
-  /** Most that timers are late, and the stage's events. */
+  /** Most that a timer is late, in nanoseconds. */
   readonly latenessNs: number;
+  /** Most that the stage's events are late, in nanoseconds. */
   readonly eventDelayNs: number;
-  /** When the shutdown begins. */
+  /** When the shutdown begins, in nanoseconds since the start, unless `shutdownAfterTask` says otherwise. */
   readonly shutdownNs: number;
-  /** Instead: behind so many tasks of the control thread. */
+  /** It begins behind so many tasks of the control thread instead; null: at `shutdownNs`. */
   readonly shutdownAfterTask: number | null;
+  /** How long the shutdown waits for connections that have work under way, in milliseconds. */
   readonly drainMs: number;
+  /** How long it waits for each flush, in milliseconds. */
   readonly flushMs: number;
-  /** After the shutdown began; null: nobody is in a hurry. */
+  /** So long after its beginning it is told to wait no longer, in nanoseconds; null: nobody is in a hurry. */
   readonly hurryNs: number | null;
   /** Asks for the shutdown a second time. */
   readonly again: boolean;
+  /** Those of the parts it calls that fail; one that ends the health server may also hang. */
   readonly troubles: readonly ShutdownTrouble[];
 }
 

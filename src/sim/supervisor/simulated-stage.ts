@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { sendBufferBytes } from '../../egress/sender.js';
 import { AckgateError } from '../../errors.js';
 import { resolvePolicy } from '../../policy/index.js';
+import type { ControlOutcome } from '../../shared/control-outcome.js';
 import { silentLogger } from '../../shared/logger.js';
 import { createMemory, type StageMemory, Word } from '../../shared/memory.js';
 import type { ClosedEvent, DroppedEvent, StageEvents } from '../../stage/api.js';
@@ -144,7 +145,7 @@ export class SimulatedStage extends EventEmitter<StageEvents> implements Omit<Su
   disconnect(
     id: number,
     { when = 'drained', reason }: { when?: 'drained' | 'now'; reason?: number } = {},
-  ): true | 'full' | 'gone' {
+  ): ControlOutcome {
     const attached = this.#connections.find(id);
     if (attached === 'gone') return 'gone';
     const position = when === 'drained' ? this.view.output.published() : null;
@@ -155,12 +156,12 @@ export class SimulatedStage extends EventEmitter<StageEvents> implements Omit<Su
     return true;
   }
 
-  push(id: number, body: Uint8Array): true | 'full' | 'gone' | 'oversize' {
+  push(id: number, body: Uint8Array): ControlOutcome | 'oversize' {
     if (!this.#takesMore(id)) return 'gone';
     return this.#send(() => this.#control.push(id, body));
   }
 
-  notify(id: number, reason: number): true | 'full' | 'gone' {
+  notify(id: number, reason: number): ControlOutcome {
     if (!this.#takesMore(id)) return 'gone';
     if (this.#send(() => this.#control.notice(id, reason)) !== true) return 'full';
     this.#parts.watch.told(id, reason, true);

@@ -1,48 +1,77 @@
+import { checkKeys, integer } from '../../shared/checks.js';
 import { addCounts, addHash, detailsMax, hashText } from '../swarm/tally.js';
 import type { SupervisorInvariant } from './invariants.js';
 import { runSupervised, type SupervisorRun } from './run.js';
 import { drawSupervisorScenario } from './scenario.js';
 
+/** What `sweepSupervisor` is to run. */
 export interface SupervisorSweepOptions {
-  firstSeed: number;
-  seeds: number;
+  /** An integer from 0 on. */
+  readonly firstSeed: number;
+  /** How many, one after the other. */
+  readonly seeds: number;
   /**
    * Runs each seed once more for every `every`-th task of its control thread before its shutdown, which begins behind that
    * task instead (default: none of these).
    */
-  every?: number | null;
-  onProgress?: (progress: { done: number; of: number; failed: number }) => void;
+  readonly every?: number | null;
+  /** Called after each seed: how many are `done`, `of` how many, and how many of their runs have `failed`. */
+  readonly onProgress?: (progress: { done: number; of: number; failed: number }) => void;
 }
 
+/** A run that failed. */
 export interface SupervisorSweepFailure {
+  /** With `shutdownAfterTask`, all that is needed to run it again. */
   readonly seed: number;
+  /** Where the shutdown was moved to, in tasks of the control thread; null: it came when the seed says. */
   readonly shutdownAfterTask: number | null;
+  /** What was broken; `crash`: the world itself threw. */
   readonly invariant: SupervisorInvariant | 'crash';
+  /** What was seen, in a sentence; of a crash, its stack. */
   readonly message: string;
 }
 
+/** What many runs have come to, added up. */
 export interface SupervisorSweep {
+  /** As it was asked for. */
   readonly firstSeed: number;
+  /** As it was asked for. */
   readonly seeds: number;
+  /** Runs that came to their end, each seed counted once and once more for each moved shutdown. */
   readonly runs: number;
+  /** Tasks of the control thread, over all runs. */
   readonly tasks: number;
+  /** Connections made. */
   readonly connections: number;
+  /** Requests that were handed over. */
   readonly requests: number;
+  /** Pushes to clients. */
   readonly pushes: number;
+  /** Replies to them. */
   readonly replies: number;
-  /** Connections by the reason of their end, and sockets by that of their refusal. */
+  /** Connections by the reason of their end. */
   readonly ended: Readonly<Record<string, number>>;
+  /** Sockets by the reason of their refusal. */
   readonly refused: Readonly<Record<string, number>>;
+  /** Runs that failed. */
   readonly failed: number;
-  /** The lowest 20 of them. */
+  /** The first 20 of them, by seed. */
   readonly failures: readonly SupervisorSweepFailure[];
-  /** Over all that happened. */
+  /** Over all that happened in all runs: 64 bits in hexadecimal. */
   readonly hash: string;
 }
 
-/** Runs many seeds, and each also with its shutdown at other moments. */
+/**
+ * Runs many seeds, and each also with its shutdown at other moments.
+ *
+ * @throws AckgateError that names the option for everything that can't be meant
+ */
 export async function sweepSupervisor(options: SupervisorSweepOptions): Promise<SupervisorSweep> {
+  checkKeys('options', options, ['firstSeed', 'seeds', 'every', 'onProgress']);
   const { firstSeed, seeds, every = null, onProgress } = options;
+  integer('firstSeed', firstSeed, 0, Number.MAX_SAFE_INTEGER);
+  integer('seeds', seeds, 1, Number.MAX_SAFE_INTEGER - firstSeed + 1);
+  if (every !== null) integer('every', every, 1, Number.MAX_SAFE_INTEGER);
   const sum = new Sum();
   for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
     const run = await sum.add(seed, null);

@@ -8,20 +8,25 @@ export type { Coverage } from './coverage.js';
 export type { SwarmOptions, SwarmProgress } from './options.js';
 export type { SeedFailure } from './tally.js';
 
+/** What many seeds have come to, added up. */
 export interface SwarmResult {
   /** Nothing failed, and nothing that had to be seen is missing. */
   ok: boolean;
+  /** As it was asked for. */
   firstSeed: number;
   /** Seeds that were run, each twice. */
   seeds: number;
-  /** How many failed, and the lowest 20 of them. */
+  /** Seeds that failed. */
   failed: number;
+  /** The lowest 20 of them. */
   failures: SeedFailure[];
+  /** What was seen, and what never was. */
   coverage: Coverage;
   /** Records published in all first runs. */
   records: number;
   /** Over all that happened in all seeds: 64 bits in hexadecimal, the same on every machine. */
   hash: string;
+  /** Milliseconds that it took, of the wall clock. */
   wallMs: number;
 }
 

@@ -1,33 +1,37 @@
 import { availableParallelism } from 'node:os';
-import { AckgateError, AckgateRangeError } from '../../errors.js';
-import { checkKeys } from '../../stage/options.js';
+import { AckgateError } from '../../errors.js';
+import { checkKeys, integer, outOfRange } from '../../shared/checks.js';
 import { checkFaultChoice, type FaultChoice } from '../fault-list.js';
 import type { Fault } from '../faults.js';
 
+/** How far a swarm has come. */
 export interface SwarmProgress {
-  /** Seeds done so far, and of how many; null: as many as the time allows. */
+  /** Seeds done so far. */
   done: number;
+  /** Of how many; null: as many as the time allows. */
   of: number | null;
+  /** Those of them that failed. */
   failed: number;
 }
 
+/** What `runSwarm` is to run. */
 export interface SwarmOptions {
-  /** 0 … 2^53-1 (default 1). */
-  firstSeed?: number;
-  /** How many, one after the other (default 1,000, without end when `minutes` is given). */
-  seeds?: number;
+  /** The first seed, 0 … 2^53-1 (default 1). */
+  readonly firstSeed?: number;
+  /** How many seeds, one after the other, from 1 on (default 1,000, without end when `minutes` is given). */
+  readonly seeds?: number;
   /** No new seeds are begun after so many minutes, above 0. */
-  minutes?: number;
+  readonly minutes?: number;
   /** Faults that may be drawn (default all). */
-  faults?: FaultChoice;
+  readonly faults?: FaultChoice;
   /** Threads, 1 … 256 (default: one per core). What comes out does not depend on it. */
-  workers?: number;
+  readonly workers?: number;
   /** A seed that takes longer than so many seconds counts as one that comes to no end (default 120). */
-  seedSecondsMax?: number;
-  /** Told from time to time. */
-  onProgress?: (progress: SwarmProgress) => void;
+  readonly seedSecondsMax?: number;
+  /** Called every 100 ms, and once at the end. */
+  readonly onProgress?: (progress: SwarmProgress) => void;
   /** Ends the run; what it rejects with is the signal's reason. */
-  signal?: AbortSignal | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface CheckedSwarm {
@@ -53,7 +57,7 @@ const known = [
 export function checkSwarmOptions(options: SwarmOptions): CheckedSwarm {
   checkKeys('options', options, known);
   const { minutes, workers = availableParallelism(), seedSecondsMax = 120, onProgress } = options;
-  const firstSeed = whole('firstSeed', options.firstSeed ?? 1, 0, Number.MAX_SAFE_INTEGER);
+  const firstSeed = integer('firstSeed', options.firstSeed ?? 1, 0, Number.MAX_SAFE_INTEGER);
   const left = Number.MAX_SAFE_INTEGER - firstSeed + 1;
   if (minutes !== undefined && !(typeof minutes === 'number' && minutes > 0)) {
     throw outOfRange('minutes', 'a number above 0', minutes);
@@ -67,19 +71,10 @@ export function checkSwarmOptions(options: SwarmOptions): CheckedSwarm {
   const withoutEnd = options.seeds === undefined && minutes !== undefined;
   return {
     firstSeed,
-    seeds: withoutEnd ? left : whole('seeds', options.seeds ?? 1000, 1, left),
+    seeds: withoutEnd ? left : integer('seeds', options.seeds ?? 1000, 1, left),
     milliseconds: minutes === undefined ? Number.POSITIVE_INFINITY : minutes * 60_000,
     faults: checkFaultChoice(options.faults ?? 'all'),
-    workers: whole('workers', workers, 1, 256),
+    workers: integer('workers', workers, 1, 256),
     seedMsMax: seedSecondsMax * 1000,
   };
-}
-
-function whole(name: string, value: unknown, min: number, max: number): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
-  throw outOfRange(name, `an integer from ${min} to ${max}`, value);
-}
-
-function outOfRange(name: string, what: string, value: unknown): AckgateRangeError {
-  return new AckgateRangeError('ERR_ACKGATE_OUT_OF_RANGE', `${name} must be ${what}, got ${String(value)}`);
 }

@@ -1,9 +1,12 @@
 import type { Attempt, Breakage } from '../attempt.js';
 
-/** A seed that failed. `hang`: it came to no end. */
+/** A seed that failed. `crash`: something threw; `hang`: it came to no end. */
 export interface SeedFailure {
+  /** All that is needed to run it again. */
   seed: number;
+  /** The first one that was broken, or how it failed otherwise. */
   invariant: Breakage | 'hang';
+  /** What was seen, in a sentence; of a crash, its stack. */
   message: string;
 }
 

@@ -22,19 +22,41 @@ export const componentTexts = {
   arrivals: 'between two orders; drawn from the load when it is left out',
 } as const;
 
+/** Name of such a part; `componentTexts` says what it measures. */
 export type Component = keyof typeof componentTexts;
 export const components = Object.keys(componentTexts) as Component[];
 
-/** A distribution as plain data, as it stands in a file. */
+/** A distribution as plain data, as it stands in a file: nanoseconds, 0 or more. */
 export type Shape =
-  | { readonly fixedNs: number }
-  | { readonly uniformNs: readonly [low: number, high: number] }
-  | { readonly exponentialNs: { readonly low: number; readonly mean: number } }
-  /** Pairs of a share, 0 … 1, and nanoseconds, both rising. */
-  | { readonly quantilesNs: readonly QuantilePoint[] }
-  /** Measured latencies in their order, replayed; and when each was measured, from the beginning of the recording. */
-  | { readonly replayNs: readonly number[]; readonly atNs?: readonly number[] };
+  | {
+      /** Always the same. */
+      readonly fixedNs: number;
+    }
+  | {
+      /** Anything between the two, equally likely. */
+      readonly uniformNs: readonly [low: number, high: number];
+    }
+  | {
+      /** `low` at least, and an exponentially distributed time on top. */
+      readonly exponentialNs: {
+        /** Shortest, in nanoseconds. */
+        readonly low: number;
+        /** Mean of what comes on top, in nanoseconds. */
+        readonly mean: number;
+      };
+    }
+  | {
+      /** Pairs of a share, 0 … 1, and nanoseconds, both rising; straight lines between them. */
+      readonly quantilesNs: readonly QuantilePoint[];
+    }
+  | {
+      /** Measured latencies, replayed in their order, over and over. */
+      readonly replayNs: readonly number[];
+      /** When each of them was measured, in nanoseconds since the recording began; rising. Replays keep to it. */
+      readonly atNs?: readonly number[];
+    };
 
+/** A distribution for each component; one that is missing is taken from a preset. */
 export type Shapes = { readonly [C in Component]?: Shape | undefined };
 
 /** Something to draw from; a replayed one has a place of its own in its samples, so every user makes one. */

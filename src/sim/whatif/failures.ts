@@ -9,6 +9,7 @@ export const failureTexts = {
   power: 'power fails everywhere; disks can be read again',
 } as const;
 
+/** Name of such a failure; `failureTexts` says what goes with it. */
 export type Failure = keyof typeof failureTexts;
 export const failures = Object.keys(failureTexts) as Failure[];
 

@@ -13,18 +13,38 @@ export { type Failure, failureTexts } from './failures.js';
 export type { LossCount } from './loss-probe.js';
 export type { Assumption, WhatIfOptions } from './options.js';
 export { whatIfPage } from './page.js';
-export { devices, hosts, networks, type Preset } from './presets.js';
-export { type RecordOptions, type ReplicaRecording, recordDistributions } from './record.js';
+export {
+  type DeviceName,
+  devices,
+  type HostName,
+  hosts,
+  type NetworkName,
+  networks,
+  type Preset,
+} from './presets.js';
+export {
+  type DistributionRecorder,
+  type RecordOptions,
+  type ReplicaRecording,
+  recordDistributions,
+} from './record.js';
+export type { ClusterShape, LoadShape } from './shape.js';
 export { type DistributionFile, parseDistributions } from './shape-file.js';
 export { whatIfTable } from './table.js';
 
 /** What a kind of answer to "how long does an acknowledgement take?" looks like, in nanoseconds. */
 export interface LatencyFigures {
+  /** The median: half of the orders took at most this. */
   readonly p50: number;
+  /** 90 % of them took at most this. */
   readonly p90: number;
+  /** 99 %. */
   readonly p99: number;
+  /** 99.9 %. */
   readonly p999: number;
+  /** The slowest of all. */
   readonly max: number;
+  /** The arithmetic mean. */
   readonly mean: number;
 }
 
@@ -32,14 +52,22 @@ export interface LatencyFigures {
 export interface DegradedFigures extends FailureRate {
   /** By the formula: exact for independent replicas. */
   readonly share: number;
-  /** As the stage's own count of degraded time had it, in so many simulated years and episodes. */
-  readonly simulated: { readonly share: number; readonly episodes: number; readonly years: number };
+  /** As the stage's own count of degraded time had it in a simulated run. */
+  readonly simulated: {
+    /** Of the time. */
+    readonly share: number;
+    /** Times that the policy became degraded. */
+    readonly episodes: number;
+    /** Virtual years that were simulated, of 365.25 days. */
+    readonly years: number;
+  };
 }
 
 /** Whom acknowledgements waited for; shares, 0 … 1. */
 export interface BindFigures {
-  /** Orders by whose cursor came last of those that the policy asks for. */
+  /** Orders whose last cursor, of those that the policy asks for, was the primary's own journal. */
   readonly journal: number;
+  /** Orders for which it was a replica's. */
   readonly replication: number;
   /** Gate openings that made somebody wait. */
   readonly openings: number;
@@ -47,7 +75,12 @@ export interface BindFigures {
    * Those openings as the stage's own counters `gateJournal` and `gateReplication` have them: who binds at the moment of
    * opening. When both have caught up by then, that is the one whose clause stands first in the policy.
    */
-  readonly counted: { readonly journal: number; readonly replication: number };
+  readonly counted: {
+    /** Opened by the primary's own journal. */
+    readonly journal: number;
+    /** Opened by a replica. */
+    readonly replication: number;
+  };
 }
 
 /** What a failure costs. */
@@ -56,6 +89,7 @@ export interface LossFigures extends LossCount {
   readonly mayLose: boolean;
 }
 
+/** What `whatIf` says of one policy. */
 export interface PolicyResult {
   /** As it was asked for. */
   readonly name: string;
@@ -67,19 +101,29 @@ export interface PolicyResult {
   readonly latencyNs: LatencyFigures | null;
   /** Pairs of a share of the orders, 0 … 1, and nanoseconds, for a curve. */
   readonly curve: readonly (readonly [share: number, ns: number])[];
+  /** Whom acknowledgements waited for; null when the policy is unmet. */
   readonly binds: BindFigures | null;
   /** Orders that found the output ring full: above 0 the stage did not keep up, and the load is too high for it. */
   readonly stalled: number;
+  /** One for each of the failure rates that were asked for. */
   readonly degraded: readonly DegradedFigures[];
+  /** One for each kind of failure, in the order of `failureTexts`. */
   readonly losses: readonly LossFigures[];
 }
 
+/** What `whatIf` says of all policies, and what that rests on. */
 export interface WhatIfResult {
+  /** As it was asked for, or the default; the same for all below. */
   readonly seed: number;
+  /** Orders that were simulated for each policy. */
   readonly orders: number;
+  /** The machines. */
   readonly cluster: ClusterShape;
+  /** What clients did to it. */
   readonly load: LoadShape;
+  /** Where the figures of each component came from. */
   readonly assumptions: readonly Assumption[];
+  /** In the order in which they were asked for. */
   readonly policies: readonly PolicyResult[];
 }
 

@@ -7,12 +7,15 @@ import { type ClusterShape, zoneOf } from './shape.js';
 
 /** What a failure would have lost, over all moments at which it was tried. */
 export interface LossCount {
+  /** What was tried. */
   readonly failure: Failure;
+  /** At how many drawn moments of the run. */
   readonly moments: number;
   /** At how many of them some acknowledged order was on no surviving node. */
   readonly withLoss: number;
-  /** Acknowledged orders lost: the most at one moment, and the mean over all moments. */
+  /** Acknowledged orders lost, the most at one moment. */
   readonly ordersMax: number;
+  /** Acknowledged orders lost, the mean over all moments. */
   readonly ordersMean: number;
 }
 

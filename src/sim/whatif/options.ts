@@ -1,6 +1,6 @@
-import { AckgateError, AckgateRangeError } from '../../errors.js';
+import { AckgateError } from '../../errors.js';
 import { MAX_CLUSTER_SIZE, type ResolvedPolicy, resolvePolicy } from '../../policy/index.js';
-import { checkKeys } from '../../stage/options.js';
+import { checkKeys, integer, outOfRange, wrong } from '../../shared/checks.js';
 import { type Component, componentTexts, meanNs, type Shapes } from './components.js';
 import type { FailureRate } from './degraded-run.js';
 import {
@@ -15,56 +15,62 @@ import {
 import type { ClusterShape, LoadShape } from './shape.js';
 import { checkShapes, type DistributionFile } from './shape-file.js';
 
+/** The cluster, the load and the assumptions that `whatIf` answers for. */
 export interface WhatIfOptions {
   /** Seed of everything that is drawn, an integer from 0 to 2^53-1 (default 1). */
-  seed?: number;
+  readonly seed?: number;
   /** Orders per policy, 1,000 … 10,000,000 (default 100,000). A p99.9 rests on a thousandth of them. */
-  orders?: number;
+  readonly orders?: number;
   /** Modes or policy texts to compare, at least one (default: the four modes). */
-  policies?: readonly string[];
-  /**
-   * Machines, the primary included, 1 … 16 (default 3), spread in turn over `zones` zones, 1 … `nodes` (default: what the
-   * network preset is about, 1 or 2).
-   */
-  cluster?: { nodes?: number; zones?: number };
-  load?: {
-    /** 0.1 … 10,000,000 (default 10,000). Not together with distributions that have `arrivals`: those say it. */
-    ordersPerSecond?: number;
-    /** Responses per order, its acknowledgement included, 1 … 64 (default 2). */
-    fanOut?: number;
-    /** Of each response, 1 … 4,096 (default 64). */
-    payloadBytes?: number;
-    /** 1 … 4,096 (default 64). */
-    connections?: number;
-    /** Default `poisson`. */
-    arrivals?: 'poisson' | 'even';
+  readonly policies?: readonly string[];
+  /** The machines. Node 0 is the primary; they stand in the zones in turn. */
+  readonly cluster?: {
+    /** The primary included, 1 … 16 (default 3). */
+    readonly nodes?: number;
+    /** 1 … `nodes` (default: as many as the network preset is about, 1 or 2). */
+    readonly zones?: number;
   };
-  /** Preset of the journals' disks (default `nvme-plp`). */
-  device?: DeviceName;
+  /** What clients do to the cluster. */
+  readonly load?: {
+    /** In the mean, 0.1 … 10,000,000 (default 10,000). Not together with distributions that have `arrivals`: those say it. */
+    readonly ordersPerSecond?: number;
+    /** Responses per order, its acknowledgement included, 1 … 64 (default 2). */
+    readonly fanOut?: number;
+    /** Size of each response, 1 … 4,096 (default 64). */
+    readonly payloadBytes?: number;
+    /** Clients that responses go to, 1 … 4,096 (default 64). */
+    readonly connections?: number;
+    /** `poisson`: orders know nothing of each other; `even`: at equal distances (default `poisson`). */
+    readonly arrivals?: 'poisson' | 'even';
+  };
+  /** Preset of the journals' disks, see `devices` (default `nvme-plp`). */
+  readonly device?: DeviceName;
   /** Preset of the replicas' disks (default: as `device`). */
-  replicaDevice?: DeviceName;
-  /** Preset of the network (default `lan`). */
-  network?: NetworkName;
-  /** Preset of threads and calls (default `parked`). */
-  host?: HostName;
+  readonly replicaDevice?: DeviceName;
+  /** Preset of the network, see `networks` (default `lan`). */
+  readonly network?: NetworkName;
+  /** Preset of threads and calls, see `hosts` (default `parked`). */
+  readonly host?: HostName;
   /** Recorded or assumed distributions; each takes the place of a preset's. */
-  distributions?: DistributionFile;
+  readonly distributions?: DistributionFile;
   /**
    * Failure rates of replicas for the degraded time: mean time between failures in hours, to repair in minutes, both
    * above 0 (default: a month and 10 minutes, a week and an hour, a day and 5 minutes).
    */
-  failureRates?: readonly FailureRate[];
+  readonly failureRates?: readonly FailureRate[];
   /** At how many drawn moments the failures are tried, 0 … 100,000 (default 1,000). */
-  lossMoments?: number;
+  readonly lossMoments?: number;
 }
 
 /** Where the figures of a component come from. */
 export interface Assumption {
+  /** What it is assumed of. */
   readonly component: Component;
   /** What it measures. */
   readonly meaning: string;
   /** A preset's name, or what the file of distributions says about itself. */
   readonly from: string;
+  /** Where they come from, and how far they can be trusted. */
   readonly source: string;
 }
 
@@ -95,9 +101,9 @@ const known = [
   'lossMoments',
 ] as const satisfies readonly (keyof WhatIfOptions)[];
 
-export const policiesDefault: readonly string[] = ['local', 'hybrid', 'durably-replicated', 'replicated'];
+const policiesDefault: readonly string[] = ['local', 'hybrid', 'durably-replicated', 'replicated'];
 
-export const failureRatesDefault: readonly FailureRate[] = [
+const failureRatesDefault: readonly FailureRate[] = [
   { mtbfHours: 720, mttrMinutes: 10 },
   { mtbfHours: 168, mttrMinutes: 60 },
   { mtbfHours: 24, mttrMinutes: 5 },
@@ -110,11 +116,11 @@ const zonesOf: Record<NetworkName, number> = { lan: 1, 'two-zones': 2, 'two-regi
 export function checkWhatIf(options: WhatIfOptions): CheckedWhatIf {
   checkKeys('options', options, known);
   const { cluster = {}, load = {} } = options;
-  checkKeys('options.cluster', cluster, ['nodes', 'zones']);
-  checkKeys('options.load', load, ['ordersPerSecond', 'fanOut', 'payloadBytes', 'connections', 'arrivals']);
+  checkKeys('cluster', cluster, ['nodes', 'zones']);
+  checkKeys('load', load, ['ordersPerSecond', 'fanOut', 'payloadBytes', 'connections', 'arrivals']);
   const network = preset('network', networks, options.network ?? 'lan');
-  const nodes = whole('cluster.nodes', cluster.nodes ?? 3, 1, MAX_CLUSTER_SIZE);
-  const zones = whole('cluster.zones', cluster.zones ?? Math.min(nodes, zonesOf[network]), 1, nodes);
+  const nodes = integer('cluster.nodes', cluster.nodes ?? 3, 1, MAX_CLUSTER_SIZE);
+  const zones = integer('cluster.zones', cluster.zones ?? Math.min(nodes, zonesOf[network]), 1, nodes);
   const { shapes, assumptions } = gatherShapes(options, network, { nodes, zones });
   if (shapes.arrivals !== undefined && (load.ordersPerSecond ?? load.arrivals) !== undefined) {
     throw new AckgateError(
@@ -123,23 +129,23 @@ export function checkWhatIf(options: WhatIfOptions): CheckedWhatIf {
         'arrivals out of them',
     );
   }
-  const connections = whole('load.connections', load.connections ?? 64, 1, 4096);
+  const connections = integer('load.connections', load.connections ?? 64, 1, 4096);
   return {
-    seed: whole('seed', options.seed ?? 1, 0, Number.MAX_SAFE_INTEGER),
-    orders: whole('orders', options.orders ?? 100_000, 1000, 10_000_000),
+    seed: integer('seed', options.seed ?? 1, 0, Number.MAX_SAFE_INTEGER),
+    orders: integer('orders', options.orders ?? 100_000, 1000, 10_000_000),
     policies: checkPolicies(options.policies ?? policiesDefault),
     cluster: { nodes, zones },
     load: {
       ordersPerSecond: number('load.ordersPerSecond', load.ordersPerSecond ?? rateOf(shapes), 0.1, 1e7),
-      fanOut: whole('load.fanOut', load.fanOut ?? 2, 1, 64),
-      payloadBytes: whole('load.payloadBytes', load.payloadBytes ?? 64, 1, 4096),
+      fanOut: integer('load.fanOut', load.fanOut ?? 2, 1, 64),
+      payloadBytes: integer('load.payloadBytes', load.payloadBytes ?? 64, 1, 4096),
       connections,
       arrivals: oneOf('load.arrivals', load.arrivals ?? 'poisson', ['poisson', 'even']),
     },
     shapes,
     assumptions,
     failureRates: checkRates(options.failureRates ?? failureRatesDefault),
-    lossMoments: whole('lossMoments', options.lossMoments ?? 1000, 0, 100_000),
+    lossMoments: integer('lossMoments', options.lossMoments ?? 1000, 0, 100_000),
   };
 }
 
@@ -202,7 +208,7 @@ function checkRates(rates: unknown): readonly FailureRate[] {
   if (!Array.isArray(rates)) throw wrong('failureRates', 'an array of { mtbfHours, mttrMinutes }', rates);
   return rates.map((rate: FailureRate, i) => {
     const name = `failureRates[${i}]`;
-    checkKeys(`options.${name}`, rate, ['mtbfHours', 'mttrMinutes']);
+    checkKeys(name, rate, ['mtbfHours', 'mttrMinutes']);
     return {
       mtbfHours: number(`${name}.mtbfHours`, rate.mtbfHours, 0.01, 1e7),
       mttrMinutes: number(`${name}.mttrMinutes`, rate.mttrMinutes, 0.01, 1e7),
@@ -219,23 +225,7 @@ function oneOf<T extends string>(name: string, value: unknown, valid: readonly T
   throw wrong(name, `one of ${valid.join(', ')}`, value);
 }
 
-function whole(name: string, value: unknown, min: number, max: number): number {
-  if (typeof value !== 'number') throw wrong(name, 'a number', value);
-  if (Number.isInteger(value) && value >= min && value <= max) return value;
-  throw outOfRange(name, `an integer from ${min} to ${max}`, value);
-}
-
 function number(name: string, value: unknown, min: number, max: number): number {
-  if (typeof value !== 'number') throw wrong(name, 'a number', value);
-  if (value >= min && value <= max) return value;
+  if (typeof value === 'number' && value >= min && value <= max) return value;
   throw outOfRange(name, `a number from ${min} to ${max}`, value);
-}
-
-function wrong(name: string, expected: string, value: unknown): AckgateError {
-  const shown = typeof value === 'string' ? JSON.stringify(value) : String(value);
-  return new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', `${name} must be ${expected}, got ${shown}`);
-}
-
-function outOfRange(name: string, expected: string, value: number): AckgateRangeError {
-  return new AckgateRangeError('ERR_ACKGATE_OUT_OF_RANGE', `${name} must be ${expected}, got ${value}`);
 }

@@ -3,11 +3,22 @@ import type { Shape, Shapes } from './components.js';
 
 /** Named assumptions. They say what such a thing is commonly like, not what yours is: record yours. */
 export interface Preset {
+  /** What it stands for, in a few words. */
   readonly about: string;
   /** Where the figures come from. */
   readonly source: string;
+  /** A distribution for each component that it knows about. */
   readonly shapes: Shapes;
 }
+
+/** A drive with power-loss protection, a cloud's network block store, or a disk that spins, with its write cache off. */
+export type DeviceName = 'nvme-plp' | 'cloud-block' | 'spinning-disk';
+
+/** One segment, two availability zones of one region, or two regions some 4,000 km apart. */
+export type NetworkName = 'lan' | 'two-zones' | 'two-regions';
+
+/** Threads that sleep when they have nothing to do, or threads and calls that take no time. */
+export type HostName = 'parked' | 'ideal';
 
 /** Shares that all tables of this file have, and microseconds to nanoseconds. */
 const shares = [0, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999, 0.9999, 1];
@@ -19,8 +30,8 @@ function microseconds(...values: readonly number[]): Shape {
 
 const device = (about: string, source: string, sync: Shape): Preset => ({ about, source, shapes: { sync } });
 
-/** What one `fdatasync` of a small append costs. */
-export const devices = {
+/** What one `fdatasync` of a small append costs, by the kind of disk. */
+export const devices: Readonly<Record<DeviceName, Preset>> = {
   'nvme-plp': device(
     'NVMe drive with power-loss protection',
     'assumption: such drives acknowledge a flush from protected memory, data sheets give 10–20 µs for a 4 KiB write at ' +
@@ -39,10 +50,10 @@ export const devices = {
       'the file system log add 4–10 ms now and then, retries of the drive make the tail',
     microseconds(2000, 6300, 8300, 10_500, 15_000, 26_000, 60_000, 150_000, 400_000),
   ),
-} as const satisfies Record<string, Preset>;
+};
 
-/** One way, from the sending thread to the receiving thread. */
-export const networks = {
+/** What one way from the sending thread to the receiving thread takes, by the kind of network. */
+export const networks: Readonly<Record<NetworkName, Preset>> = {
   lan: {
     about: 'one network segment, all nodes in one zone',
     source:
@@ -70,10 +81,10 @@ export const networks = {
       zoneNetwork: microseconds(29_000, 30_000, 30_400, 31_000, 32_000, 36_000, 95_000, 160_000, 400_000),
     },
   },
-} as const satisfies Record<string, Preset>;
+};
 
-/** The threads of the primary's machine. */
-export const hosts = {
+/** What the threads and calls of the primary's machine take. */
+export const hosts: Readonly<Record<HostName, Preset>> = {
   parked: {
     about: 'threads that sleep when they have nothing to do, on a machine with cores to spare',
     source:
@@ -95,8 +106,4 @@ export const hosts = {
       send: { fixedNs: 0 },
     },
   },
-} as const satisfies Record<string, Preset>;
-
-export type DeviceName = keyof typeof devices;
-export type NetworkName = keyof typeof networks;
-export type HostName = keyof typeof hosts;
+};

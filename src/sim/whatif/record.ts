@@ -1,28 +1,35 @@
 import { AckgateError } from '../../errors.js';
 import { readTurns, type Turn } from '../../journal/turn-log.js';
+import { argument, checkKeys, integer } from '../../shared/checks.js';
 import type { TimingHistograms } from '../../stage/timings.js';
 import { type QuantilePoint, quantilesOf } from '../distributions.js';
 import type { Shape, Shapes } from './components.js';
 import { type DistributionFile, distributionFormat } from './shape-file.js';
 import { WakeProbe, type WakeSample } from './wake-probe.js';
 
+/** What `recordDistributions` records from. */
 export interface RecordOptions {
   /** What is recorded, where and how: it is printed with every result that rests on it. */
-  about: string;
+  readonly about: string;
   /** Histograms of the stage, switched on with `diagnosis.setBaseline('timing')` before the first order. */
-  timings: TimingHistograms;
+  readonly timings: TimingHistograms;
   /** What the journal was given as `turns`. */
-  turns: SharedArrayBuffer;
-  /** Most orders to take down (default 200,000); those after that are not. */
-  ordersMax?: number;
+  readonly turns: SharedArrayBuffer;
+  /** Most orders to take down, 1 … 2^24 (default 200,000); those after that are not. */
+  readonly ordersMax?: number;
 }
 
 /** What a replica measures for itself. */
 export interface ReplicaRecording {
-  /** Of its journal. */
+  /** What its journal did: `readTurns` of the log that the journal was given. */
   readonly turns: readonly Turn[];
   /** From the end of each turn to the acknowledgement of it being sent. */
-  readonly notices: readonly { readonly atNs: number; readonly ns: number }[];
+  readonly notices: readonly {
+    /** When the turn ended, of `monotonicNow`. */
+    readonly atNs: number;
+    /** How long the acknowledgement took from there, in nanoseconds. */
+    readonly ns: number;
+  }[];
 }
 
 /** Takes down when things happen to orders, on the thread that reads and journals them. */
@@ -43,15 +50,22 @@ export interface DistributionRecorder {
 /** With fewer of them a p99 would be a guess. */
 const samplesMin = 200;
 const replayMax = 100_000;
+const ordersMost = 2 ** 24;
 
 /**
  * Records the distributions of a live stage and its `FileJournal`, for `whatIf` to simulate with. Until `finish`, a thread
  * of its own is woken every 2 ms, to see how long that takes.
  *
+ * @throws ERR_ACKGATE_INVALID_ARGUMENT, ERR_ACKGATE_UNKNOWN_OPTION, ERR_ACKGATE_OUT_OF_RANGE for options
  * @throws (from `finish`) ERR_ACKGATE_INVALID_ARGUMENT when there were too few orders to tell anything
  */
 export function recordDistributions(options: RecordOptions): DistributionRecorder {
+  checkKeys('options', options, ['about', 'timings', 'turns', 'ordersMax']);
   const { about, timings, turns, ordersMax = 200_000 } = options;
+  if (typeof about !== 'string' || about === '') throw argument('about', 'a text that is not empty');
+  if (typeof timings !== 'object' || timings === null) throw argument('timings', 'the timings of a stage');
+  if (!(turns instanceof SharedArrayBuffer)) throw argument('turns', 'what createTurnLog() gives');
+  integer('ordersMax', ordersMax, 1, ordersMost);
   const readAt = new Float64Array(ordersMax);
   const appendedAt = new Float64Array(ordersMax);
   const roundTrips: Sample[] = [];

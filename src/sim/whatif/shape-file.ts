@@ -5,9 +5,11 @@ import { type Component, components, type Shapes } from './components.js';
 
 /** What a file of distributions holds: recorded, or written by hand. */
 export interface DistributionFile {
-  readonly format: typeof distributionFormat;
+  /** Version of the format. */
+  readonly format: 'ackgate-distributions/1';
   /** What was recorded, where and how; printed with the results. */
   readonly about: string;
+  /** A distribution for each component that was recorded. */
   readonly distributions: Shapes;
 }
 
@@ -101,7 +103,7 @@ const shape = z.record(z.string(), z.unknown()).superRefine((value, context) => 
 });
 
 /** Every component, each of them optional. */
-export const shapesSchema = z.strictObject(
+const shapesSchema = z.strictObject(
   Object.fromEntries(components.map((name) => [name, shape.optional()])) as Record<
     Component,
     z.ZodOptional<typeof shape>
@@ -138,7 +140,7 @@ export function parseDistributions(text: string, name: string): DistributionFile
 }
 
 /** The first thing that is wrong, with its place and what would be valid, as one of our errors. */
-export function wrongInput(error: z.ZodError, what: string): AckgateError | AckgateRangeError {
+function wrongInput(error: z.ZodError, what: string): AckgateError | AckgateRangeError {
   const [issue] = error.issues;
   const at = [
     what,

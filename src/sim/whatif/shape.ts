@@ -2,16 +2,21 @@ import { clauseText, type Policy } from '../../policy/index.js';
 
 /** The machines. Node 0 is the primary; node n stands in zone n modulo `zones`. */
 export interface ClusterShape {
+  /** Machines, the primary included, 1 … 16. */
   readonly nodes: number;
+  /** Zones that they are spread over in turn, 1 … `nodes`. */
   readonly zones: number;
 }
 
 /** What clients do to it. */
 export interface LoadShape {
+  /** In the mean. */
   readonly ordersPerSecond: number;
   /** Responses per order: its own acknowledgement and what goes to others. */
   readonly fanOut: number;
+  /** Size of each response. */
   readonly payloadBytes: number;
+  /** Clients that responses go to. */
   readonly connections: number;
   /** `poisson`: orders know nothing of each other; `even`: one after the other, at equal distances. */
   readonly arrivals: 'poisson' | 'even';

@@ -207,9 +207,9 @@ function writeRecipe(bytes: Uint8Array, at: number, number: number, length: numb
 }
 
 /** The application's encoder; `step`: what happens elsewhere meanwhile. */
-export function recipeEncoder(maxBodyBytes: number, step: () => void): Encoder {
+export function recipeEncoder(bodyBytesMax: number, step: () => void): Encoder {
   return {
-    maxBodyBytes,
+    bodyBytesMax,
     encode(record: RecordView, out: Uint8Array): number {
       step();
       const { bytes, kind } = record;
@@ -218,7 +218,7 @@ export function recipeEncoder(maxBodyBytes: number, step: () => void): Encoder {
       if (kind === Kind.throws) throw new Error('this encoder was told to throw');
       const length = Math.max(bodyHeadBytes, word(4));
       writeBody(out, 0, Math.min(length, out.length), Tag.answer, word(0));
-      return kind === Kind.overruns ? maxBodyBytes + 1 : length;
+      return kind === Kind.overruns ? bodyBytesMax + 1 : length;
     },
   };
 }

@@ -32,6 +32,7 @@ export const fallbacks = {
   fenced: 'the stage was fenced',
 } as const;
 
+/** Name of such a way; `fallbacks` says what happens on it. */
 export type Fallback = keyof typeof fallbacks;
 
 /** What a run has reached, told by its own counters at its end. */

@@ -1,7 +1,6 @@
 import { DirectivesWriter } from '../../diagnosis/shared-directives.js';
 import { SenderState, sendBufferBytes } from '../../egress/sender.js';
 import { resolvePolicy } from '../../policy/index.js';
-import type { Logger } from '../../shared/logger.js';
 import { createMemory, directivesOffset, Word } from '../../shared/memory.js';
 import { ResponseStage } from '../../stage/response-stage.js';
 import { seatPrimary } from '../../stage/seat-primary.js';
@@ -19,6 +18,7 @@ import { Mark, Trace } from '../trace.js';
 import { checkEnd } from './end-checks.js';
 import { Engine, recipeEncoder } from './engine.js';
 import { KernelWatch } from './kernel-watch.js';
+import { fallbackLine, watchedLogger } from './log-watch.js';
 import type { WriteOptions } from './member.js';
 import { Members } from './members.js';
 import type { WorldParts } from './parts.js';
@@ -46,11 +46,12 @@ const frames = { before: 20, update: 26, connect: 54 };
 /** Accesses of a round up to where it has looked for silent nodes. */
 const watchAccesses = 100;
 
+/** What a run notes of itself. */
 export interface WorldOptions {
-  /** Keep what happens, to read. */
-  trace?: boolean;
-  /** A server that writes busy notices beside the stage: a defect put back. */
-  writesBeside?: boolean;
+  /** Keep what happens, line by line (default false). */
+  readonly trace?: boolean;
+  /** @internal A server that writes busy notices beside the stage: a defect put back. */
+  readonly writesBeside?: boolean;
 }
 
 /** A stage and all around it, in virtual time. `run` throws a `SimulationFailure` at the first thing that is wrong. */
@@ -154,7 +155,10 @@ export class World {
         flushDelayNs: scenario.flushDelayNs,
       },
       ringBell: () => this.server.ring(),
-      logger: this.#logger(),
+      logger: watchedLogger(this.trace, {
+        reach: (name) => this.#reach(name),
+        degradation: (kind) => this.#degradationLogged(kind),
+      }),
       encoder: scenario.encoder ? recipeEncoder(scenario.payload.max, () => timeline.spend(60)) : null,
       histograms: samples.histograms,
       fallback: scenario.whenFull === 'refuse' ? fallbackLine : null,
@@ -434,27 +438,9 @@ export class World {
     });
   }
 
-  #logger(): Logger {
-    const line = (level: string) => (fields: object, message: string) => {
-      this.trace.say(Mark.log, `${level} ${message} ${JSON.stringify(fields)}`);
-      this.#logged(message);
-    };
-    return { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') };
-  }
-
-  #logged(message: string): void {
-    if (message === fallbackLine) this.#reach('backend-fallback');
-    if (message.startsWith('unknown durability mode')) this.#reach('mode-kept');
-    const kind = degradationLines[message];
-    if (kind === undefined || this.#checks === undefined) return;
+  #degradationLogged(kind: 'degraded' | 'whole' | 'reminder'): void {
+    if (this.#checks === undefined) return;
     this.#reach(`${kind}-logged`);
     this.#checks.logged(kind);
   }
 }
-
-const fallbackLine = 'io_uring is not permitted here, sending with plain system calls';
-const degradationLines: Record<string, 'degraded' | 'whole' | 'reminder'> = {
-  'durability policy degraded, acknowledgements are held back': 'degraded',
-  'durability policy met again': 'whole',
-  'durability policy still degraded, acknowledgements are held back': 'reminder',
-};

@@ -21,7 +21,7 @@ function memoryProblem(readings: Readonly<Record<string, number | null>>): Judge
 }
 
 /** Resident memory before any request. */
-export function judgeIdle(idleRssBytes: number | null, { idleRssBytesMax }: Thresholds): Judgement {
+function judgeIdle(idleRssBytes: number | null, { idleRssBytesMax }: Thresholds): Judgement {
   const measured = { idleRssBytes };
   const problem = memoryProblem({ 'RSS before any request': idleRssBytes });
   if (problem !== null) return { ...problem, measured };
@@ -32,7 +32,7 @@ export function judgeIdle(idleRssBytes: number | null, { idleRssBytesMax }: Thre
 const moves = (bytes: number) => (bytes < 0 ? 'falls' : 'grows');
 
 /** From idle to after a load, by ratio or by difference. */
-export function judgeGrowth(
+function judgeGrowth(
   idleRssBytes: number | null,
   finalRssBytes: number | null,
   what: string,
@@ -55,7 +55,7 @@ export function judgeGrowth(
 }
 
 /** Whether growth levels off: what the second half of a load adds against what the first half did. */
-export function judgePlateau(
+function judgePlateau(
   startBytes: number | null,
   halfBytes: number | null,
   endBytes: number | null,
@@ -84,7 +84,7 @@ export function judgePlateau(
  * From the first window after the warm-up to the last quarter of a load: a step is growth, too, and no line shows it. Null:
  * too few windows to tell.
  */
-export function judgeLoadGrowth(points: readonly SeriesPoint[], thresholds: Thresholds): Judgement | null {
+function judgeLoadGrowth(points: readonly SeriesPoint[], thresholds: Thresholds): Judgement | null {
   if (wholeWindows(points) < thresholds.leakWindowsMin) return null;
   const problem = seriesProblem('RSS', points, false);
   if (problem !== null) return inconclusive(`The series can't be judged: ${problem}`);
@@ -116,7 +116,7 @@ export function judgeLoadPlateau(points: readonly SeriesPoint[], thresholds: Thr
 }
 
 /** Whether every request of the footprint's load was answered. */
-export function judgeAnswered(requests: number, answered: number): Judgement {
+function judgeAnswered(requests: number, answered: number): Judgement {
   const measured = { requests, answered };
   if (!isCount(requests) || !isCount(answered)) {
     return inconclusive(

@@ -8,7 +8,7 @@ import { cut } from './leave.js';
 /** Further connections at a time; at most so many of the driver's client numbers are needed for them. */
 export const chaosConnectionsMax = 16;
 
-export const chaosConnectionKinds = ['slow-reader', 'stuck-reader', 'half-frame'] as const;
+const chaosConnectionKinds = ['slow-reader', 'stuck-reader', 'half-frame'] as const;
 export type ChaosConnectionKind = (typeof chaosConnectionKinds)[number];
 
 /** A slow reader stays for 5 to 20 s; … */

@@ -66,7 +66,7 @@ export const limitTexts = ({ limits }: RunFinding) =>
 
 const sentence = (text: string) => text.trim().replace(/([^.!?])$/, '$1.');
 
-export function endedText(ended: Ended): string {
+function endedText(ended: Ended): string {
   if (ended.why === 'time') return 'It ran for its whole time.';
   const beginnings = {
     stopped: 'It was stopped early',

@@ -29,7 +29,7 @@ export function pageSizeBytes(): number {
     if (known === null)
       throw new AckgateError(
         'ERR_ACKGATE_SOAK_PLATFORM',
-        '/proc/self/auxv has no page size: resident memory can not be read on this system',
+        "/proc/self/auxv has no page size: resident memory can't be read on this system",
       );
   }
   return known;

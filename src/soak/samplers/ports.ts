@@ -8,7 +8,7 @@ import { hasPort, readTcpTable, type TcpRow, tcpState } from './tcp-table.js';
 const openStates: readonly string[] = [tcpState.established, tcpState.closeWait];
 
 const settleMs = 50;
-const answerMs = 1000;
+const answerTimeoutMs = 1000;
 
 /**
  * How many connections the side that listens on a port has and has not closed, those that it has not accepted yet
@@ -55,7 +55,7 @@ export async function settledConnections(
  */
 export function portTaken(host: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect({ host, port, timeout: answerMs });
+    const socket = connect({ host, port, timeout: answerTimeoutMs });
     const told = (taken: boolean) => {
       socket.destroy();
       resolve(taken);

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { descendantsOf, liveProcesses } from '../../shared/process-stat.js';
 import type { ProcessReading } from '../samples.js';
 
 const kibibyte = 1024;
@@ -40,23 +41,6 @@ function bytesOf(text: string | null, name: string): number | null {
   return line === null ? null : Number(line[1]) * kibibyte;
 }
 
-export interface Stat {
-  readonly parent: number;
-  readonly group: number;
-  /** It is gone, but was not waited for yet. */
-  readonly ended: boolean;
-}
-
-/** Out of `/proc/PID/stat`. */
-export function parseStat(text: string | null): Stat | null {
-  // The name of the command is in brackets, and may have brackets and spaces of its own.
-  const rest = text?.slice(text.lastIndexOf(')') + 1) ?? '';
-  const fields = /^ ([A-Za-z]) (\d+) (\d+) /.exec(rest);
-  if (fields === null) return null;
-  const [, state, parent, group] = fields;
-  return { parent: Number(parent), group: Number(group), ended: 'ZX'.includes(state) };
-}
-
 /**
  * How many live processes there are below this one: its children, their children, and so on. Null when it can't be told.
  *
@@ -64,50 +48,23 @@ export function parseStat(text: string | null): Stat | null {
  */
 export function childrenOf(pid: number): number | null {
   const live = liveProcesses();
-  return live.has(pid) ? below(pid, live).length : null;
+  return live.has(pid) ? descendantsOf(pid, live).length : null;
 }
 
 /** The process itself, its group, and all below them: those of them that run. */
 export function familyOf(pid: number): number[] {
   const live = liveProcesses();
   const near = [...live].filter(([member, { group }]) => member === pid || group === pid);
-  return [...new Set(near.flatMap(([member]) => [member, ...below(member, live)]))];
-}
-
-function below(pid: number, live: ReadonlyMap<number, Stat>): number[] {
-  const childrenByParent = new Map<number, number[]>();
-  for (const [child, { parent }] of live) {
-    const siblings = childrenByParent.get(parent);
-    if (siblings === undefined) childrenByParent.set(parent, [child]);
-    else siblings.push(child);
-  }
-  const found = [...(childrenByParent.get(pid) ?? [])];
-  // Grows while it is gone through.
-  for (const child of found) found.push(...(childrenByParent.get(child) ?? []));
-  return found;
+  return [...new Set(near.flatMap(([member]) => [member, ...descendantsOf(member, live)]))];
 }
 
 /** Whether a process group has a member that runs. */
 export const groupLives = (leader: number): boolean =>
   [...liveProcesses().values()].some(({ group }) => group === leader);
 
-function liveProcesses(): Map<number, Stat> {
-  const live = new Map<number, Stat>();
-  for (const name of entries('/proc') ?? []) {
-    if (!/^\d+$/.test(name)) continue;
-    const stat = parseStat(read(`/proc/${name}/stat`));
-    if (stat !== null && !stat.ended) live.set(Number(name), stat);
-  }
-  return live;
-}
-
 function countEntries(directory: string): number | null {
-  return entries(directory)?.length ?? null;
-}
-
-function entries(directory: string): string[] | null {
   try {
-    return readdirSync(directory);
+    return readdirSync(directory).length;
   } catch {
     return null;
   }

@@ -1,11 +1,10 @@
-/** Longest time that a timer can be set for, in milliseconds: a longer one would be over at once. */
-export const timerMsMax = 2 ** 31 - 1;
+import { timerMsMax } from './timer-ms-max.js';
 
 /**
  * What `doing` comes to, or undefined when that takes longer than so many milliseconds or the signal comes first. It is
  * looked at all the same: if it rejects afterwards, that is nobody's unhandled rejection.
  */
-export async function within<T>(ms: number, doing: Promise<T>, signal?: AbortSignal): Promise<T | undefined> {
+export async function atMost<T>(ms: number, doing: Promise<T>, signal?: AbortSignal): Promise<T | undefined> {
   let giveUp = () => {};
   const stopped = new Promise<undefined>((resolve) => {
     giveUp = () => resolve(undefined);
