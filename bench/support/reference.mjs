@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -11,15 +11,18 @@ import { explainUring } from '../../dist/egress/probe.js';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = join(root, 'build/reference');
 
+/** Benches run beside each other: without the lock one would start a program that another is just linking. */
 function cmake(...args) {
-  const { status, stdout, stderr, error } = spawnSync('cmake', args, { encoding: 'utf8' });
-  if (error)
-    throw new Error('the C programs need cmake and a C compiler (Debian: cmake, gcc)', { cause: error });
-  if (status !== 0) throw new Error(`cmake ${args.join(' ')}: ${stdout}${stderr}`);
+  const locked = [join(folder, 'lock'), 'cmake', ...args];
+  const { status, stdout, stderr, error } = spawnSync('flock', locked, { encoding: 'utf8' });
+  const missing = 'the C programs need flock, cmake and a C compiler (Debian: util-linux, cmake, gcc)';
+  if (error) throw new Error(missing, { cause: error });
+  if (status !== 0) throw new Error(`cmake ${args.join(' ')}: ${stdout}${stderr} (${missing})`);
 }
 
 /** Builds the programs of bench/reference/, as far as they are stale. */
 export function buildReference() {
+  mkdirSync(folder, { recursive: true });
   cmake('-S', join(root, 'bench/reference'), '-B', folder);
   cmake('--build', folder);
 }
