@@ -3,15 +3,12 @@
 import './support/node-version.mjs';
 
 const { setUp, say } = await import('./support/setup.mjs');
-const { ensurePackages, serversWelcome } = await import('./support/packages.mjs');
+const { ensurePackages, welcomeGroups } = await import('./support/packages.mjs');
 const { runAll, runVitestWith } = await import('./support/suites.mjs');
 
 if (!(await setUp())) process.exit(1);
-await ensurePackages('test', say);
-// Elsewhere the tests that need them say how to get them.
-if (serversWelcome()) await ensurePackages('servers', say);
-// A whole browser is for build servers; elsewhere its tests say how to get it.
-if (process.env.CI) await ensurePackages('browser', say);
+// Tests that need what is in another group say how to get it.
+for (const group of welcomeGroups()) await ensurePackages(group, say);
 
 const args = process.argv.slice(2);
 if (args.length > 0) {

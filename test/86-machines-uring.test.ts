@@ -118,7 +118,11 @@ describe.runIf(process.platform === 'linux')('an ordinary user who may lock litt
   function machine(context: Parameters<typeof needs>[0], kilobytes: number): Machine {
     if (noRing !== null) skipped(context, noRing);
     const limit = `--memlock=${kilobytes * 1024}:${kilobytes * 1024}`;
-    return { launcher: needs(context, ...ordinaryUser(uid++, packageRoot), 'prlimit', limit) };
+    return {
+      get launcher() {
+        return needs(context, ...ordinaryUser(uid++, packageRoot), 'prlimit', limit);
+      },
+    };
   }
 
   test('64 KiB: a smaller ring does, and doctor says that it is one', async (context) => {

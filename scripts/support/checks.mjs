@@ -9,7 +9,7 @@ const plain = { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0' };
 const program =
   (script, ...args) =>
   async () => {
-    const { code, text } = await runNode(script, args, { output: 'capture', env: plain, timeoutMs: 240_000 });
+    const { code, text } = await runNode(script, args, { output: 'capture', env: plain, timeoutMs: 600_000 });
     return { ok: code === 0, log: text };
   };
 

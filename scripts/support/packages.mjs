@@ -98,6 +98,13 @@ const catalogue = {
   },
 };
 
+/** The groups that tests and checks may install unasked, on build servers all of them. */
+export const welcomeGroups = (env = process.env) => [
+  'test',
+  ...(serversWelcome(env) ? ['servers'] : []),
+  ...(env.CI ? ['browser', 'check'] : []),
+];
+
 /** The packages of a group ('build', 'test', 'servers', 'browser', 'check') that are not there, as [name, what it means] pairs. */
 export function missingPackages(group, platform = process.platform) {
   return Object.entries(catalogue[group])

@@ -14,6 +14,7 @@ const hangMs = 50_000;
 
 /** How a command is run on a machine that lacks something. */
 export interface Machine {
+  /** Read once for each process. */
   readonly launcher?: Launcher;
   /** Of Node. */
   readonly flags?: readonly string[];
