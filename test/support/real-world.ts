@@ -41,10 +41,10 @@ class RealPeer implements Peer {
   readonly #far: Socket;
   readonly #held: number[] = [];
 
-  constructor(near: Socket, far: Socket) {
+  constructor(near: Socket, far: Socket, kernelSendBufferBytes: number) {
     this.#near = near;
     this.#far = far;
-    this.fd = addon.adoptFd(fdOf(near), 0);
+    this.fd = addon.adoptFd(fdOf(near), kernelSendBufferBytes);
     near.on('error', () => {}); // resets are part of the tests
     far.on('error', () => {});
   }
@@ -108,7 +108,7 @@ export class RealWorld implements World {
   }
 
   /** One at a time: the next connection that the server sees is taken for this one. */
-  async connect(): Promise<Peer> {
+  async connect(kernelSendBufferBytes = 0): Promise<Peer> {
     const address = this.#server.address()!;
     const accepted = once(this.#server, 'connection');
     const near =
@@ -116,7 +116,7 @@ export class RealWorld implements World {
         ? connect({ path: address, allowHalfOpen: true })
         : connect({ port: address.port, host: '127.0.0.1', allowHalfOpen: true });
     const [[far]] = await Promise.all([accepted, once(near, 'connect')]);
-    return new RealPeer(near, far);
+    return new RealPeer(near, far, kernelSendBufferBytes);
   }
 
   makeSender({ slots, ringEntries = 256, results }: SenderSizes): SenderUnderTest {

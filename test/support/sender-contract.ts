@@ -156,7 +156,7 @@ export function describeSenderContract(name: string, makeWorld: () => Promise<Wo
       });
 
       test('more blocked connections than the ring can answer hold up nobody else', async () => {
-        const streams = await start(340, { ringEntries: 64 });
+        const streams = await start(340, { ringEntries: 64, kernelSendBufferBytes: 1 << 18 });
         const stuck = streams.slice(0, 300);
         const healthy = streams.slice(300);
         for (const stream of stuck) stream.goal = Number.MAX_SAFE_INTEGER;

@@ -195,21 +195,23 @@ export class Bench {
   readonly driver: Driver;
   readonly streams: Stream[] = [];
   readonly #world: World;
+  readonly #kernelSendBufferBytes: number | undefined;
 
-  private constructor(world: World, driver: Driver) {
+  private constructor(world: World, driver: Driver, kernelSendBufferBytes?: number) {
     this.#world = world;
     this.driver = driver;
+    this.#kernelSendBufferBytes = kernelSendBufferBytes;
   }
 
   static async create(world: World, connections: number, sizes?: Partial<SenderSizes>): Promise<Bench> {
     const under = world.makeSender({ slots: Math.max(connections, 4), ...sizes });
-    const bench = new Bench(world, new Driver(under));
+    const bench = new Bench(world, new Driver(under), sizes?.kernelSendBufferBytes);
     for (let slot = 0; slot < connections; slot++) await bench.open(slot, 1);
     return bench;
   }
 
   async open(slot: number, generation: number): Promise<Stream> {
-    const peer = await this.#world.connect();
+    const peer = await this.#world.connect(this.#kernelSendBufferBytes);
     assert.equal(this.driver.sender.open(slot, generation, peer.fd), 0);
     const stream = new Stream(this.driver, peer, slot, generation);
     this.streams.push(stream);

@@ -23,6 +23,8 @@ export interface SenderSizes {
   ringEntries?: number;
   /** Results that the table holds. */
   results?: number;
+  /** `SO_SNDBUF` of the connections where there is one; 0, the default: the system's own, which grows to megabytes. */
+  kernelSendBufferBytes?: number;
 }
 
 export interface SenderUnderTest {
@@ -39,7 +41,7 @@ export interface SenderUnderTest {
 
 /** The kernel that a sender runs on. */
 export interface World {
-  connect(): Promise<Peer>;
+  connect(kernelSendBufferBytes?: number): Promise<Peer>;
   makeSender(sizes: SenderSizes): SenderUnderTest;
   /** Descriptors that are open now; null where there are none. */
   openDescriptors(): number | null;
