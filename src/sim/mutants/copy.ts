@@ -1,15 +1,27 @@
 import { existsSync } from 'node:fs';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { applyPatch, type Patch } from './patch.js';
 
 /** The compiled package that this file belongs to. */
 export const distDir = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Nothing in there is reached by the simulator. */
-const leftOut = new Set(['cli', 'demo', 'doctor', 'vendor']);
+/** All that the simulator reaches. */
+const folders = [
+  'diagnosis',
+  'egress',
+  'encode',
+  'fault-client',
+  'gate',
+  'policy',
+  'ring',
+  'shared',
+  'sim',
+  'stage',
+  'supervisor',
+];
 
 export interface PatchedCopy {
   /** Its counterpart of `dist`. */
@@ -42,7 +54,7 @@ export async function patchedCopy(
 
 function isNeeded(dist: string, from: string): boolean {
   const path = relative(dist, from);
-  if (leftOut.has(path)) return false;
+  if (path.endsWith('.js') || path === '') return true;
   // Folders have no dot in their names.
-  return path === '' || path.endsWith('.js') || !path.includes('.');
+  return !path.includes('.') && folders.includes(path.split(sep)[0]);
 }
