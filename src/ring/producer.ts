@@ -25,7 +25,7 @@ const highestSeqAt = slotLayout.highestSeq / 8;
 const requestIdAt = slotLayout.requestId / 8;
 const kindAt = slotLayout.kind / 2;
 const flagsAt = slotLayout.flags / 2;
-const payloadLengthAt = slotLayout.payloadBytes / 4;
+const payloadBytesAt = slotLayout.payloadBytes / 4;
 const uint16Max = 0xffff;
 const sequenceRange = 'an integer from 0 to 2^53-1';
 
@@ -132,7 +132,7 @@ export class Producer {
     const next = this.#next;
     if (next === this.#fullAt && !this.#findRoom()) return claimFull;
     const at = (next & (this.capacity - 1)) * this.#slotBytes;
-    this.#ints[(at >> 2) + payloadLengthAt] = payloadBytes;
+    this.#ints[(at >> 2) + payloadBytesAt] = payloadBytes;
     this.#doubles[(at >> 3) + requestIdAt] = 0;
     this.#claimed = at;
     return at + payloadAt;
