@@ -12,11 +12,14 @@ class LongFirst extends BaseSequencer {
   }
 }
 
+/** Node loads what is compiled as it is. */
+const compiled = new RegExp(`^${import.meta.dirname.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')}/dist/`);
+
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     pool: 'forks',
-    server: { deps: { external: [/\/dist\//] } },
+    server: { deps: { external: [compiled] } },
     testTimeout: 60_000,
     hookTimeout: 60_000,
     sequence: { sequencer: LongFirst },

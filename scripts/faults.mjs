@@ -1,4 +1,4 @@
-// Real servers under load, one fault after another: node scripts/faults.mjs --engine postgres|nats [--quick] [--only TEXT] [--json]
+// Real servers under load, one fault after another: node scripts/faults.mjs --engine postgres|nats [--quick] [--only TEXT] [--seed N] [--json]
 import { parseArgs } from 'node:util';
 import { findNats, findPostgres } from '../dist/local-cluster/find-programs.js';
 import { noSmallDisk } from '../dist/local-cluster/postgres.js';

@@ -7,5 +7,10 @@ const { ensurePackages, welcomeGroups } = await import('./support/packages.mjs')
 const { say, setUp } = await import('./support/setup.mjs');
 
 const { values } = parseArgs({ options: { all: { type: 'boolean', default: false } } });
-process.exitCode = (await setUp()) ? 0 : 1;
-if (values.all) for (const group of welcomeGroups()) await ensurePackages(group, say);
+let complete = await setUp();
+for (const group of values.all ? welcomeGroups() : []) {
+  const missing = await ensurePackages(group, say);
+  // Elsewhere the tests and checks that need them are left out, and say so.
+  if (process.env.CI && missing.length > 0) complete = false;
+}
+process.exitCode = complete ? 0 : 1;

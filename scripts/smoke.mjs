@@ -31,13 +31,17 @@ const runs = [
 
 let passed = 0;
 let failed = 0;
+// Each run is in a process group of its own, which a signal to ours does not reach.
+const stop = new AbortController();
+process.once('SIGTERM', () => stop.abort());
 try {
   // Three at once: one of them is the soak.
   await inTurn(3, runs, async ([name, seconds, args]) => {
+    if (stop.signal.aborted) return;
     const began = performance.now();
     // `timeout` ends the whole process group, with the servers and clients that a run may have started.
     const timed = ['--kill-after=10', String(seconds), process.execPath, ...args];
-    const { code, text } = await run('timeout', timed, { output: 'capture' });
+    const { code, text } = await run('timeout', timed, { output: 'capture', signal: stop.signal });
     const took = `${((performance.now() - began) / 1000).toFixed(1)} s`;
     if (code === 0) {
       passed++;

@@ -14,7 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { root, shellOf } from './support/workflows.js';
+import { jobs, root, shellOf } from './support/workflows.js';
 
 let folder: string;
 beforeEach(() => {
@@ -146,6 +146,14 @@ describe('the release', () => {
     const before = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
     const repository = { type: 'git', url: 'git+https://host.test/owner/name.git' };
     expect(JSON.parse(readBack('package.json'))).toEqual({ ...before, repository });
+  });
+
+  it('does so before set-up, since what is compiled is stale once package.json is another', () => {
+    const pack = jobs.find(({ name }) => name === 'release.yml pack')!;
+    const steps = pack.steps.map(({ name, run }) => name ?? run);
+    expect(steps).toContain('npm run setup');
+    expect(steps.indexOf('Name the repository')).toBeGreaterThanOrEqual(0);
+    expect(steps.indexOf('Name the repository')).toBeLessThan(steps.indexOf('npm run setup'));
   });
 
   it.each([

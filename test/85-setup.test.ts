@@ -415,6 +415,10 @@ describe('.ci/run', () => {
       last: '20 passed, 2 failed',
     });
   });
+  test('a set-up that did not bring everything is a failure', () => {
+    const steps = '"run setup") exit 1 ;; *) echo "4 passed, 0 failed"';
+    expect(ci('echo "10 passed, 0 failed"', steps)).toEqual({ status: 1, last: '22 passed, 1 failed' });
+  });
   test('a step that died without counts is a failure', () => {
     expect(ci('exit 3')).toEqual({ status: 1, last: '12 passed, 1 failed' });
   });

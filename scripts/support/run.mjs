@@ -9,13 +9,13 @@ export const root = fileURLToPath(new URL('../../', import.meta.url));
  *
  * Its standard output goes where `output` says: 'stdout'; 'stderr', for steps that may run before a command whose
  * standard output is a document; 'capture', to come back as text; or 'tee', both shown and returned.
- * Returns the exit code (124 after `timeoutMs`, 127 when the program is missing) and the captured text.
+ * Returns the exit code (124 after `timeoutMs`, 127 when the program is missing or was aborted) and the captured text.
  */
-export function run(command, args, { output = 'stdout', env = process.env, timeoutMs = 0 } = {}) {
+export function run(command, args, { output = 'stdout', env = process.env, timeoutMs = 0, signal } = {}) {
   const piped = output === 'capture' || output === 'tee';
   const streams = piped ? ['pipe', 'pipe'] : output === 'stderr' ? [2, 2] : [1, 2];
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd: root, env, stdio: ['ignore', ...streams] });
+    const child = spawn(command, args, { cwd: root, env, signal, stdio: ['ignore', ...streams] });
     let text = '';
     let timedOut = false;
     const take = (show) => (chunk) => {
@@ -38,11 +38,11 @@ export function run(command, args, { output = 'stdout', env = process.env, timeo
       clearTimeout(timer);
       resolve({ code: 127, text: `${command}: ${error.message}\n` });
     });
-    child.on('close', (code, signal) => {
+    child.on('close', (code, endedBy) => {
       clearTimeout(timer);
       resolve({
         code: timedOut ? 124 : (code ?? 1),
-        text: signal && !timedOut ? `${text}${command}: ${signal}\n` : text,
+        text: endedBy && !timedOut ? `${text}${command}: ${endedBy}\n` : text,
       });
     });
   });

@@ -4,6 +4,7 @@ import { type Command, Option } from 'commander';
 import { MAX_CLUSTER_SIZE, type Policy, resolvePolicy } from '../policy/index.js';
 import { checkEngine, type EngineChoice, type EngineName, useEngine } from './demo-engine.js';
 import { demoFailure } from './demo-failure.js';
+import { numberWithin, wholeNumber } from './numbers.js';
 import { WrongCall } from './wrong-call.js';
 
 interface DemoOptions {
@@ -68,7 +69,7 @@ export function addDemoCommand(program: Command): void {
       'Starts an order-matching server, loads it from other processes at a fixed rate, checks that every response ' +
         'comes exactly once, in order and with the right content, and reports round trips.',
     )
-    .option('--seconds <n>', 'how long to send orders', number('--seconds', 0.1, 86_400), 10)
+    .option('--seconds <n>', 'how long to send orders', numberWithin('--seconds', 0.1, 86_400), 10)
     .option('--clients <n>', 'connections', wholeNumber('--clients', 1, 16_000), 64)
     .option(
       '--rate <n>',
@@ -249,32 +250,16 @@ function descriptorLimit(): number {
   }
 }
 
-function number(option: string, min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
-    if (value >= min && value <= max) return value;
-    throw wrongValue(option, text, `write a number from ${min} to ${max}`);
-  };
-}
-
-function wholeNumber(option: string, min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-    if (value >= min && value <= max) return value;
-    throw wrongValue(option, text, `write a whole number from ${min} to ${max}`);
-  };
-}
-
 function pause(text: string): { at: number; for: number } {
   const [, at, length] = /^(\d+(?:\.\d+)?),(\d+(?:\.\d+)?)$/.exec(text) ?? [];
   if (at !== undefined && Number(length) > 0) return { at: Number(at), for: Number(length) };
-  throw wrongValue('--pause-journal', text, 'write two numbers of seconds, such as 5,3');
+  throw WrongCall.value('--pause-journal', text, 'write two numbers of seconds, such as 5,3');
 }
 
 function nonEmpty(option: string): (text: string) => string {
   return (text) => {
     if (text !== '') return text;
-    throw wrongValue(option, text, 'it must not be empty');
+    throw WrongCall.value(option, text, 'it must not be empty');
   };
 }
 
@@ -282,10 +267,6 @@ function list(option: string): (text: string) => string[] {
   return (text) => {
     const parts = text.split(',').map((part) => part.trim());
     if (parts.every((part) => part !== '')) return parts;
-    throw wrongValue(option, text, 'write them with commas between them');
+    throw WrongCall.value(option, text, 'write them with commas between them');
   };
-}
-
-function wrongValue(option: string, text: string, what: string): WrongCall {
-  return new WrongCall('ERR_ACKGATE_INVALID_ARGUMENT', `${option} "${text}": ${what}`);
 }

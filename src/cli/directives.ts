@@ -11,7 +11,8 @@ import {
 import { captureText } from './directives-capture.js';
 import { addSignCommand } from './directives-sign.js';
 import { durationText, seconds } from './duration.js';
-import { ifRevisionOption, whole } from './whole.js';
+import { ifRevisionOption } from './if-revision.js';
+import { wholeNumber } from './numbers.js';
 import { WrongCall } from './wrong-call.js';
 
 const path = '/admin/directives';
@@ -61,9 +62,9 @@ function addPublishCommand(directives: Command): void {
       seconds('--ttl', text),
     )
     .option('--tenant <tenant>', 'only connections of this tenant')
-    .option('--connection <id>', 'only this connection', whole('--connection'))
+    .option('--connection <id>', 'only this connection', wholeNumber('--connection'))
     .option('--kind <name>', 'only records of this kind')
-    .option('--sample <perMille>', 'only so many of a thousand requests, 0 to 1000', whole('--sample'))
+    .option('--sample <perMille>', 'only so many of a thousand requests, 0 to 1000', wholeNumber('--sample'))
     .option('--salt <text>', 'takes other requests than without it')
     .addHelpText(
       'after',
@@ -114,7 +115,7 @@ function addCaptureCommand(directives: Command): void {
   withAdminOptions(directives.command('capture'))
     .summary('read the records that were taken down')
     .description('Prints what is in the capture ring, oldest first: records that directives took down.')
-    .option('--after <number>', 'only those after the record of this number', whole('--after'), 0)
+    .option('--after <number>', 'only those after the record of this number', wholeNumber('--after'), 0)
     .addHelpText('after', tokenHelp)
     .action(async (options: AdminCallOptions & { after: number }) => {
       const entries: unknown[] = [];

@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import { type Asked, amount, type Diagnosis, diagnose } from '../doctor/diagnose.js';
 import { type Policy, resolvePolicy } from '../policy/index.js';
 import { connectionsMax } from '../stage/options.js';
+import { wholeNumber } from './numbers.js';
 import { WrongCall } from './wrong-call.js';
 
 interface DoctorOptions {
@@ -46,21 +47,12 @@ function readPolicy(text: string): Policy {
   return WrongCall.guard(text, resolvePolicy).policy;
 }
 
-const readConnections = (text: string) => readNumber('--connections', text, 1, connectionsMax);
+const readConnections = wholeNumber('--connections', 1, connectionsMax);
 
 function readRingEntries(text: string): number {
-  const entries = readNumber('--ring-entries', text, 64, 32_768);
+  const entries = wholeNumber('--ring-entries', 64, 32_768)(text);
   if ((entries & (entries - 1)) === 0) return entries;
   throw new WrongCall('ERR_ACKGATE_NOT_POWER_OF_TWO', `--ring-entries "${text}" must be a power of two`);
-}
-
-function readNumber(option: string, text: string, min: number, max: number): number {
-  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= min && value <= max) return value;
-  throw new WrongCall(
-    'ERR_ACKGATE_OUT_OF_RANGE',
-    `${option} "${text}" must be an integer from ${min} to ${max}`,
-  );
 }
 
 function text(diagnosis: Diagnosis, ringEntries: number): string {

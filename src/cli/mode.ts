@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { resolvePolicy } from '../policy/index.js';
 import { type AdminCallOptions, callAdmin, shown, tokenHelp, withAdminOptions } from './admin-client.js';
 import { durationText, seconds } from './duration.js';
-import { ifRevisionOption } from './whole.js';
+import { ifRevisionOption } from './if-revision.js';
 import { WrongCall } from './wrong-call.js';
 
 interface ModeOptions extends AdminCallOptions {

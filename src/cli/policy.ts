@@ -119,7 +119,11 @@ function readPrimary(text: string): NodeCursor {
 function addReplica(text: string, before: NodeCursor[] = []): NodeCursor[] {
   const [inMemory, persisted, zone] = split(text, 2);
   if (persisted === undefined) {
-    throw wrongValue('--replica', text, 'write inMemory/persisted, such as 480/470, and /zone if it has one');
+    throw WrongCall.value(
+      '--replica',
+      text,
+      'write inMemory/persisted, such as 480/470, and /zone if it has one',
+    );
   }
   if (before.length + 2 > MAX_CLUSTER_SIZE) {
     throw new WrongCall(
@@ -145,21 +149,18 @@ function node(
   option: string,
   text: string,
 ): NodeCursor {
-  if (zone === '') throw wrongValue(option, text, 'the zone is empty, leave out the last slash or name one');
+  if (zone === '')
+    throw WrongCall.value(option, text, 'the zone is empty, leave out the last slash or name one');
   return zone === undefined ? { inMemory, persisted } : { inMemory, persisted, zone };
 }
 
 function readCursor(part: string, option: string, text: string): number {
   const cursor = /^[0-9]+$/.test(part) ? Number(part) : Number.NaN;
   if (Number.isSafeInteger(cursor)) return cursor;
-  throw wrongValue(option, text, `"${part}" is not a whole number from 0 to 2^53-1`, 'ERR_ACKGATE_SEQUENCE');
-}
-
-function wrongValue(
-  option: string,
-  text: string,
-  what: string,
-  code = 'ERR_ACKGATE_INVALID_ARGUMENT',
-): WrongCall {
-  return new WrongCall(code, `${option} "${text}": ${what}`);
+  throw WrongCall.value(
+    option,
+    text,
+    `"${part}" is not a whole number from 0 to 2^53-1`,
+    'ERR_ACKGATE_SEQUENCE',
+  );
 }

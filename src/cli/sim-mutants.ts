@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { mutants, quickMutants } from '../sim/mutants/catalogue.js';
 import type { MutantResult } from '../sim/mutants/hunt.js';
+import { wholeNumber } from './numbers.js';
 import { WrongCall } from './wrong-call.js';
 
 interface MutantsOptions {
@@ -23,7 +24,7 @@ export function addMutantsCommand(sim: Command): void {
         'ones need a compiler; without it they count as not found.',
     )
     .option('--only <ids>', 'these alone, such as M01,M07', readIds)
-    .option('--seeds <count>', 'most seeds for each', readSeeds, seedsDefault)
+    .option('--seeds <count>', 'most seeds for each', wholeNumber('--seeds', 1, 1_000_000), seedsDefault)
     .option('--quick', `a few that are found at once and need no compiler: ${quickMutants.join(', ')}`)
     .option('--json', 'print one JSON document')
     .addHelpText(
@@ -96,14 +97,5 @@ function readIds(text: string): string[] {
   throw new WrongCall(
     'ERR_ACKGATE_INVALID_ARGUMENT',
     `--only: there is no mutant "${unknown.join('", "')}"; there are ${valid}`,
-  );
-}
-
-function readSeeds(text: string): number {
-  const seeds = /^[0-9]+$/.test(text) ? Number(text) : Number.NaN;
-  if (Number.isSafeInteger(seeds) && seeds >= 1 && seeds <= 1_000_000) return seeds;
-  throw new WrongCall(
-    'ERR_ACKGATE_INVALID_ARGUMENT',
-    `--seeds must be a whole number from 1 to 1000000, got "${text}"`,
   );
 }

@@ -65,28 +65,6 @@ export function readFaults(text: string): readonly Fault[] {
   return WrongCall.guard(text, () => checkFaultChoice(choice, '--faults'));
 }
 
-/** A reader of whole numbers; `name` is the option's. */
-export function wholeNumber(name: string, min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = /^[0-9]+$/.test(text) ? Number(text) : Number.NaN;
-    if (value >= min && value <= max) return value;
-    const bound = max === Number.MAX_SAFE_INTEGER ? '2^53-1' : String(max);
-    throw new WrongCall(
-      'ERR_ACKGATE_OUT_OF_RANGE',
-      `${name} must be a whole number from ${min} to ${bound}, got "${text}"`,
-    );
-  };
-}
-
-export function readMinutes(text: string): number {
-  const value = /^[0-9]*\.?[0-9]+$/.test(text) ? Number(text) : Number.NaN;
-  if (value > 0 && value <= 100_000) return value;
-  throw new WrongCall(
-    'ERR_ACKGATE_OUT_OF_RANGE',
-    `--minutes must be a number above 0, at most 100000, got "${text}"`,
-  );
-}
-
 function readScenario(file: string): Scenario {
   let value: unknown;
   try {

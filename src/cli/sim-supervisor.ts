@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import type { SupervisorRun } from '../sim/supervisor/run.js';
 import type { SupervisorSweepFailure } from '../sim/supervisor/sweep.js';
-import { refuse, wholeNumber } from './sim-options.js';
+import { wholeNumber } from './numbers.js';
+import { refuse } from './sim-options.js';
 import { counted, type FailureReport, printFailure, seconds } from './sim-report.js';
 import { WrongCall } from './wrong-call.js';
 

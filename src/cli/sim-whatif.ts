@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { DistributionFile, WhatIfOptions, WhatIfResult } from '../sim/whatif/index.js';
+import { numberAbove0, numberWithin, wholeNumber } from './numbers.js';
 import { WrongCall } from './wrong-call.js';
 
 interface Options {
@@ -47,7 +48,7 @@ export function addWhatifCommand(sim: Command): void {
       'zones that they stand in, in turn (default: as the network has them)',
       wholeNumber('--zones'),
     )
-    .option('--rate <n>', 'orders per second (default 10000)', number('--rate'))
+    .option('--rate <n>', 'orders per second (default 10000)', numberAbove0('--rate'))
     .option('--arrivals <how>', 'poisson or even (default poisson)')
     .option('--fan-out <n>', 'responses per order (default 2)', wholeNumber('--fan-out'))
     .option('--payload <bytes>', 'bytes of a response (default 64)', wholeNumber('--payload'))
@@ -60,11 +61,11 @@ export function addWhatifCommand(sim: Command): void {
       '--record <file>',
       'run a server with a journal on this machine, write its distributions, and use them',
     )
-    .option('--record-seconds <n>', 'for how long, 0.5 … 600', number('--record-seconds'), 5)
+    .option('--record-seconds <n>', 'for how long, 0.5 … 600', numberWithin('--record-seconds', 0.5, 600), 5)
     .option(
       '--record-replicas <n>',
       'with so many replicas on this machine, 0 … 4',
-      wholeNumber('--record-replicas'),
+      wholeNumber('--record-replicas', 0, 4),
       2,
     )
     .option('--journal <dir>', 'record on the disk of this directory (default: a temporary one)')
@@ -126,8 +127,6 @@ async function gather(options: Options): Promise<DistributionFile | null> {
     return WrongCall.guard('', () => parseDistributions(readIn(name), name));
   }
   if (options.record === undefined) return null;
-  checkRange('--record-seconds', options.recordSeconds, 0.5, 600);
-  checkRange('--record-replicas', options.recordReplicas, 0, 4);
   writeOut('--record', options.record, '');
   const { recordHere } = await import('../sim/whatif/record-here.js');
   process.stderr.write(`recording for ${options.recordSeconds} s …\n`);
@@ -139,11 +138,6 @@ async function gather(options: Options): Promise<DistributionFile | null> {
   });
   writeOut('--record', options.record, `${JSON.stringify(file)}\n`);
   return file;
-}
-
-function checkRange(option: string, value: number, min: number, max: number): void {
-  if (value >= min && value <= max) return;
-  throw new WrongCall('ERR_ACKGATE_OUT_OF_RANGE', `${option} must be from ${min} to ${max}, got ${value}`);
 }
 
 function toWhatIf(options: Options): WhatIfOptions {
@@ -198,7 +192,7 @@ function readFailures(text: string): { mtbfHours: number; mttrMinutes: number }[
   return text.split(',').map((part) => {
     const found = /^\s*(\d+(?:\.\d+)?)([hd])\/(\d+(?:\.\d+)?)([smhd])\s*$/.exec(part);
     if (found === null) {
-      throw wrongValue(
+      throw WrongCall.value(
         '--failures',
         text,
         `write such as 30d/10m: hours or days between failures (h, d), then how long one lasts (s, m, h, d)`,
@@ -210,22 +204,4 @@ function readFailures(text: string): { mtbfHours: number; mttrMinutes: number }[
       mttrMinutes: Number(long) * minutes[longUnit as keyof typeof minutes],
     };
   });
-}
-
-function number(option: string): (text: string) => number {
-  return (text) => {
-    if (/^\d+(\.\d+)?$/.test(text)) return Number(text);
-    throw wrongValue(option, text, 'write a number');
-  };
-}
-
-function wholeNumber(option: string): (text: string) => number {
-  return (text) => {
-    if (/^\d+$/.test(text)) return Number(text);
-    throw wrongValue(option, text, 'write a whole number');
-  };
-}
-
-function wrongValue(option: string, text: string, what: string): WrongCall {
-  return new WrongCall('ERR_ACKGATE_INVALID_ARGUMENT', `${option} "${text}": ${what}`);
 }

@@ -1,18 +1,11 @@
 import type { Command } from 'commander';
 import type { Fault } from '../sim/faults.js';
 import type { SwarmResult } from '../sim/swarm/index.js';
+import { numberAbove0, wholeNumber } from './numbers.js';
 import { settle } from './settle.js';
 import { addMutantsCommand } from './sim-mutants.js';
 import type { NativeOutcome } from './sim-native.js';
-import {
-  faultsFlag,
-  readFaults,
-  readMinutes,
-  readTask,
-  type SimFlags,
-  type SimTask,
-  wholeNumber,
-} from './sim-options.js';
+import { faultsFlag, readFaults, readTask, type SimFlags, type SimTask } from './sim-options.js';
 import { type FailureReport, printReport, type SimReport } from './sim-report.js';
 import { addSupervisorCommand } from './sim-supervisor.js';
 import { addWhatifCommand } from './sim-whatif.js';
@@ -32,7 +25,7 @@ export function addSimCommand(program: Command): void {
     // What follows a subcommand is the subcommand's.
     .enablePositionalOptions()
     .option('--seeds <n>', 'how many seeds (default 1000)', wholeNumber('--seeds', 1, 1e9))
-    .option('--minutes <n>', 'as many seeds as can be run in this time', readMinutes)
+    .option('--minutes <n>', 'as many seeds as can be run in this time', numberAbove0('--minutes', 100_000))
     .option('--first-seed <n>', 'the first of them (default 1)', wholeNumber('--first-seed', 0, seedMax))
     .option('--random', 'begin with a random seed')
     .option('--seed <n>', 'run one seed', wholeNumber('--seed', 0, seedMax))

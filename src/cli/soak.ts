@@ -4,6 +4,7 @@ import type { SoakDriver } from '../soak/driver.js';
 import type { Verdict } from '../soak/findings.js';
 import type { SoakResult } from '../soak/run-record.js';
 import type { SoakOptions } from '../soak/runner.js';
+import { numberAbove0, wholeNumber } from './numbers.js';
 import { settle } from './settle.js';
 import { readDriver } from './soak-driver.js';
 import {
@@ -46,7 +47,7 @@ export function addSoakCommand(program: Command, argv: readonly string[] = proce
     .option('--duration <time>', 'how long under load, such as 90s, 10m or 2h', readSeconds)
     .option('--out <dir>', 'where the report goes (default: soak-SCENARIO-TIME)')
     .option('--seed <n>', 'of load and chaos (default 1)', wholeNumber('--seed', 0, 0xffff_ffff))
-    .option('--rate <n>', 'requests per second, all clients together', positiveNumber('--rate', 100_000))
+    .option('--rate <n>', 'requests per second, all clients together', numberAbove0('--rate', 100_000))
     .option('--clients <n>', 'connections', wholeNumber('--clients', 1, 10_000))
     .option('--driver <module>', "speaks the server's protocol (default: the demo's)")
     .option('--host <address>', 'where the server listens (default 127.0.0.1)')
@@ -156,24 +157,4 @@ async function asWrongCall<T>(code: AckgateErrorCode, call: () => Promise<T>): P
 /** What `--json` prints; the whole of it is in report.json. */
 function documentOf({ verdict, findings, directory, record }: SoakResult) {
   return { verdict, findings, directory, repeat: record.repeat };
-}
-
-function wholeNumber(option: string, min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-    if (value >= min && value <= max) return value;
-    throw wrongValue(option, text, `write a whole number from ${min} to ${max}`);
-  };
-}
-
-function positiveNumber(option: string, max: number): (text: string) => number {
-  return (text) => {
-    const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
-    if (value > 0 && value <= max) return value;
-    throw wrongValue(option, text, `write a number above 0, at most ${max}`);
-  };
-}
-
-function wrongValue(option: string, text: string, what: string): WrongCall {
-  return new WrongCall('ERR_ACKGATE_OUT_OF_RANGE', `${option} "${text}": ${what}`);
 }

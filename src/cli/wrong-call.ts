@@ -1,4 +1,4 @@
-import { AckgateError } from '../errors.js';
+import { AckgateError, type AckgateErrorCode } from '../errors.js';
 import { faultPosition } from '../policy/index.js';
 
 /** A call of the command line that can't be carried out as written. `main` reports it and exits 2. */
@@ -19,6 +19,16 @@ export class WrongCall extends Error {
     this.code = code;
     this.position = position;
     this.excerpt = excerpt;
+  }
+
+  /** For an option with a text that means nothing; `what` says what to write instead. */
+  static value(
+    option: string,
+    text: string,
+    what: string,
+    code: AckgateErrorCode = 'ERR_ACKGATE_INVALID_ARGUMENT',
+  ): WrongCall {
+    return new WrongCall(code, `${option} "${text}": ${what}`);
   }
 
   /** Runs `read` on a text that the user wrote; its typed error becomes a wrong call that points at the fault. */

@@ -27,7 +27,7 @@ export function liburingSource(folder) {
   return given;
 }
 
-/** Builds a static archive in a copy of the sources. Returns the environment that points scripts/liburing.mjs to it. */
+/** Builds a static archive in a copy of the sources. Returns the environment that points native/liburing.mjs to it. */
 export function buildLiburing(source, compiler, folder) {
   const tree = join(folder, 'liburing');
   cpSync(source, tree, { recursive: true });
