@@ -38,7 +38,10 @@ const recordsAt = 1024 * 4;
 const failureTextMax = recordsAt - failureTextAt;
 
 export function createMemory(bufferBytes: number): SharedArrayBuffer {
-  return new SharedArrayBuffer(recordsAt + bufferBytes);
+  const memory = new SharedArrayBuffer(recordsAt + bufferBytes);
+  // Its pages are taken now: else the first round through the ring would pay for them in `append`, and would look like a leak.
+  new Uint8Array(memory).fill(0);
+  return memory;
 }
 
 export function controlWords(memory: SharedArrayBuffer): Int32Array {

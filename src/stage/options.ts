@@ -191,11 +191,12 @@ function checkZone(zone: unknown): string | undefined {
 function checkModule(name: string, module: unknown): string | null {
   if (module === undefined) return null;
   if (module instanceof URL) return module.href;
-  if (typeof module === 'string' && module !== '') return module;
-  throw new AckgateError(
-    'ERR_ACKGATE_INVALID_ARGUMENT',
-    `${name} must be the URL of a module: the stage runs on a thread of its own, where an object can't be sent`,
-  );
+  if (typeof module === 'string' && URL.canParse(module)) return module;
+  const why =
+    typeof module === 'string'
+      ? `got "${module}": write new URL('${module}', import.meta.url)`
+      : "since the stage runs on a thread of its own, where an object can't be sent";
+  throw new AckgateError('ERR_ACKGATE_INVALID_ARGUMENT', `${name} must be the URL of a module, ${why}`);
 }
 
 function checkDiagnosis(options: DiagnosisOptions): CheckedDiagnosis {
