@@ -1,4 +1,4 @@
-import { readdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -76,6 +76,14 @@ function expectTerminal({ lines }: Program, name: string): void {
     lines.filter((line) => !isListening(line)),
     ['…', ...others.flatMap((line) => [line, '…'])],
   );
+}
+
+function journalHas(name: string, order: string): boolean {
+  const directory = join(folder, name);
+  const segments = existsSync(directory)
+    ? readdirSync(directory).filter((file) => file.endsWith('.segment'))
+    : [];
+  return segments.some((file) => readFileSync(join(directory, file)).includes(order));
 }
 
 function journalBytes(name: string): number {
@@ -189,6 +197,35 @@ describe('the tutorial', () => {
     // The replica had those two as orders that it lacked; the next one is sent to it as it comes.
     expectShape(await run("node client.mjs 'buy 1 at 98'"), ['accepted 3 buy 1 at 98, after 10 ms']);
     expectTerminal(server, '4-server');
+  });
+
+  it('4: takes no replica that has other orders', patient, async () => {
+    const at = { ...env, POLICY: 'local' };
+    const write = async (directory: string, ...orders: string[]) => {
+      const server = startProgram(folder, ['4-policy.mjs', directory], at);
+      await server.said(/^listening/);
+      for (const order of orders) await run(`node client.mjs '${order}'`);
+      return server;
+    };
+    const replicaOf = (server: Program) => ({
+      server,
+      replica: startProgram(folder, ['4-replica.mjs', 'c', 'other-c'], at),
+    });
+    const end = async ({ server, replica }: Record<'server' | 'replica', Program>) => {
+      server.child.kill('SIGKILL');
+      await Promise.all([server.ended, replica.ended]);
+    };
+    const first = replicaOf(await write('other-1', 'old 1', 'old 2'));
+    await until(() => journalHas('other-c', 'old 2'));
+    await end(first);
+    // A journal that is shorter, and one that is longer but another.
+    for (const orders of [['new 1'], ['new 1', 'new 2', 'new 3']]) {
+      const { server, replica } = replicaOf(await write(`other-${1 + orders.length}`, ...orders));
+      await server.said(/^error: replica refused: .*"node":"c","after":2,"last":"old 2"/);
+      await end({ server, replica });
+      expect(replica.lines.at(-1)).toMatch(/^the primary is gone, or refuses this replica/);
+    }
+    expect(await run('node list.mjs other-c')).toEqual(['1 old 1', '2 old 2']);
   });
 
   it('5: ends who breaks a cap, and loses nothing at SIGTERM', patient, async () => {

@@ -13,11 +13,15 @@ function report() {
   socket.write(`${JSON.stringify({ node, epoch, inMemory, persisted, at: Date.now() })}\n`);
 }
 
-socket.write(`${JSON.stringify({ after: journal.lastSequence })}\n`);
+const after = journal.lastSequence;
+const [newest] = after === 0 ? [] : journal.replay(after);
+const last = newest && Buffer.from(newest.payload).toString();
+socket.write(`${JSON.stringify({ node, after, last })}\n`); // the primary looks whether it has the same order there
 createInterface({ input: socket }).on('line', (line) => {
   const { sequence, order } = JSON.parse(line);
-  const mine = journal.append(Buffer.from(order));
-  if (mine !== sequence) throw new Error(`order ${sequence} came where ${mine} was due`);
+  const due = journal.lastSequence + 1;
+  if (sequence !== due) throw new Error(`order ${sequence} came where ${due} was due`);
+  journal.append(Buffer.from(order));
   report();
 });
 setInterval(report, 200); // also when nothing has moved: silence means that it is gone
@@ -25,4 +29,7 @@ report();
 socket.on('connect', () =>
   console.log(`replica ${node} follows from ${journal.lastSequence} on, pid ${process.pid}`),
 );
-socket.on('close', () => process.exit());
+socket.on('close', () => {
+  console.log('the primary is gone, or refuses this replica: it says so');
+  process.exit();
+});

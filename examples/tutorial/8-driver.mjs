@@ -1,4 +1,4 @@
-// npx ackgate soak smoke --driver 8-driver.mjs -- node 6-metrics.mjs {dir}/journal
+// npx ackgate soak smoke --driver 8-driver.mjs -- node --max-semi-space-size=2 6-metrics.mjs {dir}/journal
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { applicationTagMin } from 'ackgate';
