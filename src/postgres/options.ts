@@ -24,7 +24,7 @@ export interface PostgresJournalOptions extends PostgresServers {
   readonly standbys?: readonly (string | PostgresStandby)[];
   /** Take the journal from another instance that has it open on this server (default false). */
   readonly takeOver?: boolean;
-  /** Most that a server's clock may differ from ours, in milliseconds, 1 … 3,600,000 (default 5000). */
+  /** Most that a server's clock may differ from ours, in milliseconds, 0 … 3,600,000 (default 5000). */
   readonly clockSkewMsMax?: number;
   /**
    * Longest that one commit may take, 1,000 … 600,000 milliseconds (default 30,000). A server that does not answer for
@@ -80,7 +80,7 @@ export async function checkJournalOptions(options: PostgresJournalOptions): Prom
   const node = text('node', options.node, nameCharsMax);
   const standbys = checkStandbys(options.standbys ?? [], node);
   boolean('takeOver', takeOver);
-  integer('clockSkewMsMax', clockSkewMsMax, 1, 3_600_000);
+  integer('clockSkewMsMax', clockSkewMsMax, 0, 3_600_000);
   const { commitTimeoutMs = 30_000 } = options;
   integer('commitTimeoutMs', commitTimeoutMs, 1000, 600_000);
   integer('bufferBytes', bufferBytes, 64 * KiB, 64 * MiB);
