@@ -32,8 +32,7 @@ const doubledLookMs = 100;
 /** Finds the primary, looks whether all is as it should be, and takes the journal. Nothing is written before that. */
 export async function openJournal(options: CheckedJournalOptions): Promise<Opening> {
   const { settings, schema } = options.servers;
-  const asked = await askServers(settings, schema);
-  const chosen = choosePrimary(asked);
+  const { asked, chosen } = await findPrimary(settings, schema);
   checkStandings(chosen, asked, options.clockSkewMsMax);
   const server = settings.find(({ label }) => label === chosen.server)!;
   const connection = await connect(server, chosen.identity, options.node);
@@ -53,6 +52,20 @@ export async function openJournal(options: CheckedJournalOptions): Promise<Openi
     await connection.end();
     throw error instanceof AckgateError ? error : connectError(error, server);
   }
+}
+
+async function findPrimary(settings: readonly ServerSettings[], schema: string) {
+  const asked = await askServers(settings, schema);
+  const chosen = choosePrimary(asked);
+  if (highestGeneration(asked) <= (chosen.generation ?? 0)) return { asked, chosen };
+  // All were asked at once: what another instance has just written can have been seen on a standby, and not yet where it
+  // was written. Whoever is behind now is.
+  const [again] = await askServers(
+    settings.filter(({ label }) => label === chosen.server),
+    schema,
+  );
+  const anew = asked.map((one) => (one.server === again.server ? again : one));
+  return { asked: anew, chosen: choosePrimary(anew) };
 }
 
 async function connect(server: ServerSettings, identity: string, node: string): Promise<Connection> {
